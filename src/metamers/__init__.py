@@ -1,0 +1,3 @@
+"""Ensemble model metamers: synthesis, evaluation, tables and figures."""
+
+__version__ = "0.1.0"
