@@ -1,0 +1,43 @@
+"""What can be wrong with a file of weights; each has its section in docs/weights.md."""
+
+from __future__ import annotations
+
+
+class WeightsError(ValueError):
+    """Weights cannot be used; the message says what was met and what to do."""
+
+
+class MissingWeightsError(WeightsError):
+    """A file is not there, and may not or cannot be fetched."""
+
+
+class DownloadError(WeightsError):
+    """A source did not answer as it should, after all retries."""
+
+
+class WebPageError(WeightsError):
+    """A web page was saved in place of the weights."""
+
+
+class TruncatedFileError(WeightsError):
+    """A file ends before its stated size, or its archive has no end."""
+
+
+class WrongHashError(WeightsError):
+    """A file's sha256 is not the pinned one."""
+
+
+class UnsafePickleError(WeightsError):
+    """A checkpoint asks for code or classes that are not plain data; nothing was run."""
+
+
+class UnreadableFileError(WeightsError):
+    """A file is none of the formats that are read."""
+
+
+class RenamedKeysError(WeightsError):
+    """A checkpoint's names are not the architecture's, after its row's layout."""
+
+
+class OtherArchitectureError(WeightsError):
+    """A checkpoint's shapes are those of another architecture."""
