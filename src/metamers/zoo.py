@@ -30,6 +30,8 @@ class Layout:
         Prefix of the entries to keep, which is then removed; others are left out.
     drop
         Names that are left out.
+    rename
+        Regular expressions and what replaces them, applied to each name in this order.
     by_order
         Entries are matched by their order, shapes checked.
     convert
@@ -39,6 +41,7 @@ class Layout:
     nested: tuple[str, ...] = ()
     keep: str = ""
     drop: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
     by_order: bool = False
     convert: str = ""
 
@@ -50,9 +53,17 @@ class Weights:
     Attributes
     ----------
     source
-        ``package`` (installed), ``sdist`` (a file in a source package), ``url``, ``archive``
-        (a member of a tar at a URL), ``gdrive``, ``local`` (a path of the user's) or
-        ``random`` (drawn from a seed).
+        ``package`` (installed), ``sdist`` (a file in a source package), ``url``,
+        ``huggingface`` (the URL names the commit), ``archive`` (a member of a tar at a URL),
+        ``gdrive``, ``local`` (a path of the user's) or ``random`` (drawn from a seed).
+    file
+        Name in the cache, of one model only.
+    path
+        Place inside the package or archive, or the path of a local file.
+    size, size_about
+        Bytes: exact (checked; 0: unknown), and about (only shown).
+    sha256, sha256_prefix
+        Of the file, where its source publishes it; else `config/weights.lock` records it.
     """
 
     source: str
@@ -64,6 +75,7 @@ class Weights:
     sha256: str = ""
     sha256_prefix: str = ""
     size: int = 0
+    size_about: int = 0
     licence: str = ""
     seed: int = 0
     note: str = ""
