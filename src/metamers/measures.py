@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from metamers.zoo import Weights
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -23,7 +25,8 @@ class Measure:
     per_image
         Whether it is one number per image; otherwise one per set of images.
     weights
-        Weights that it needs and that no package of the lock carries; empty if none.
+        Weights that it needs and that no package of the lock carries: keys of `WEIGHTS`,
+        separated by commas; empty if none.
     source
         The definition, and the library that computes it.
     """
@@ -36,3 +39,237 @@ class Measure:
     per_image: bool
     source: str
     weights: str = ""
+
+
+TABLE_1 = ("fid", "ssim", "psnr", "vif", "lpips", "rase", "scc", "tv", "clip_iqa")
+"""The nine metrics of the paper's Table 1, by their names here."""
+
+WEIGHTS = {
+    "inception": Weights(
+        source="url",
+        file="weights-inception-2015-12-05-6726825d.pth",
+        url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+        "weights-inception-2015-12-05-6726825d.pth",
+        sha256_prefix="6726825d",
+        licence="Apache-2.0",
+        note="Inception v3 of TensorFlow's FID, 95.7 MB",
+    ),
+    "alexnet": Weights(
+        source="url",
+        file="alexnet-owt-7be5be79.pth",
+        url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+        sha256_prefix="7be5be79",
+        licence="BSD-3-Clause",
+        note="torchvision's AlexNet, 233 MB; the LPIPS heads come with torchmetrics",
+    ),
+    "clip_rn50": Weights(
+        source="url",
+        file="RN50.pt",
+        url="https://openaipublic.azureedge.net/clip/models/"
+        "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762/RN50.pt",
+        sha256="afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
+        licence="MIT",
+        note="CLIP ResNet-50, a TorchScript archive",
+    ),
+    "clip_tokens": Weights(
+        source="url",
+        file="clipiqa_tokens.pt",
+        url="https://github.com/photosynthesis-team/piq/releases/download/v0.7.1/clipiqa_tokens.pt",
+        licence="Apache-2.0",
+        note="token ids of 'Good photo.' and 'Bad photo.', checked by their values",
+    ),
+}
+"""Files that metrics need and no package carries, by a name of this project."""
+
+_CARDS = (
+    Measure(
+        "fid",
+        "FID",
+        "down",
+        "",
+        "0 to infinity; biased upwards below some 10 000 images",
+        False,
+        "Heusel et al. 2017; Inception features of torchmetrics and torch-fidelity",
+        "inception",
+    ),
+    Measure(
+        "ssim",
+        "SSIM",
+        "up",
+        "",
+        "-1 to 1",
+        True,
+        "Wang et al. 2004, gaussian window of 11 pixels, mean over RGB; torchmetrics",
+    ),
+    Measure(
+        "psnr",
+        "PSNR",
+        "up",
+        "dB",
+        "0 to infinity; empty for identical images",
+        True,
+        "10 log10(1 / mean squared error), of each image; torchmetrics",
+    ),
+    Measure(
+        "vif",
+        "VIF",
+        "up",
+        "",
+        "0 to about 1; above 1 where contrast is raised",
+        True,
+        "Sheikh and Bovik 2006, pixel domain, on pixels 0 to 255, mean over RGB; torchmetrics",
+    ),
+    Measure(
+        "lpips",
+        "LPIPS",
+        "down",
+        "",
+        "0 to about 1",
+        True,
+        "Zhang et al. 2018, AlexNet, version 0.1; torchmetrics",
+        "alexnet",
+    ),
+    Measure(
+        "rase",
+        "RASE",
+        "down",
+        "%",
+        "0 to infinity",
+        True,
+        "100 / mean(reference) * root of the mean squared error of the channels, "
+        "over the whole image (Wald 2000); own formula",
+    ),
+    Measure(
+        "scc",
+        "SCC",
+        "up",
+        "",
+        "-1 to 1; scc_ceiling is the most that the reference allows",
+        True,
+        "Zhou et al. 1998, correlation of Laplacians in windows of 8 pixels; torchmetrics",
+    ),
+    Measure(
+        "tv",
+        "TV",
+        "neither",
+        "per pixel and channel",
+        "0 to 2",
+        True,
+        "anisotropic total variation of the metamer over its number of values; torchmetrics",
+    ),
+    Measure(
+        "clip_iqa",
+        "CLIP-IQA",
+        "up",
+        "",
+        "0 to 1",
+        True,
+        "Wang et al. 2023, CLIP ResNet-50, prompts 'Good photo.' and 'Bad photo.'; piq",
+        "clip_rn50,clip_tokens",
+    ),
+    Measure(
+        "kid",
+        "KID",
+        "down",
+        "",
+        "0 in expectation for equal distributions; may be below 0",
+        False,
+        "Binkowski et al. 2018 without the matching pairs; Inception features as for FID",
+        "inception",
+    ),
+    Measure(
+        "rase_windowed",
+        "RASE, windowed",
+        "down",
+        "%",
+        "0 to infinity; empty where the reference has a black window",
+        True,
+        "mean over windows of 8 pixels; torchmetrics, over 64 to undo its error of scale",
+    ),
+    Measure(
+        "scc_ceiling",
+        "SCC of the reference with itself",
+        "neither",
+        "",
+        "0 to 1",
+        True,
+        "as SCC; below 1 where the reference has flat windows",
+    ),
+    Measure(
+        "tv_ratio",
+        "log(TV / TV of the reference)",
+        "neither",
+        "",
+        "0 is best; positive: busier than the reference; negative: smoother",
+        True,
+        "natural logarithm of the ratio of total variations; torchmetrics",
+    ),
+)
+
+
+def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
+    """Return the cards of the measures that take a classifier of the zoo as their network.
+
+    Parameters
+    ----------
+    network
+        Row of the zoo.
+    label
+        Its name in figures.
+    """
+    return (
+        Measure(
+            f"frechet_{network}",
+            f"Fréchet distance ({label})",
+            "down",
+            "",
+            "0 to infinity; biased upwards for few images; not FID",
+            False,
+            f"Fréchet distance of gaussians fitted to features of {label}; own, exact",
+        ),
+        Measure(
+            f"kid_{network}",
+            f"Kernel distance ({label})",
+            "down",
+            "",
+            "0 in expectation for equal distributions; may be below 0; not KID",
+            False,
+            f"as KID, without the matching pairs, in features of {label}; own",
+        ),
+        Measure(
+            f"perceptual_{network}",
+            f"Unweighted perceptual distance ({label})",
+            "down",
+            "",
+            "0 to 2 per layer, summed over layers; not LPIPS",
+            True,
+            f"squared difference of channel-normalised activations of {label}; own",
+        ),
+    )
+
+
+MEASURES = {
+    card.name: card
+    for card in (*_CARDS, *feature_cards("efficientnet_lite0", "EfficientNet-Lite0"))
+}
+"""Every measure of an image or a set of images, by name."""
+
+
+def card(name: str) -> Measure:
+    """Return a measure's card.
+
+    A name that begins as those of `feature_cards` do and is not declared gets one with
+    the network's name as its label.
+
+    Raises
+    ------
+    ValueError
+        If no such measure is known.
+    """
+    if name in MEASURES:
+        return MEASURES[name]
+    _, _, network = name.partition("_")
+    for made in feature_cards(network, network):
+        if network and made.name == name:
+            return made
+    raise ValueError(f"no measure is called {name!r}; known are {', '.join(MEASURES)}")

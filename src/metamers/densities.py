@@ -1,0 +1,100 @@
+"""Smoothed densities of weighted samples on a shared grid, many resamples at a time.
+
+The density is that of scipy's ``gaussian_kde``: a gaussian kernel at each value. Values are
+first shared out between the two grid points around them, so that a resample costs one
+convolution; agreement with ``gaussian_kde`` is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, sparse, special
+
+Array = NDArray[np.float64]
+
+GRID_POINTS = 1000  # "a sampling rate of 1000" (section 4.5)
+CUT = 3.0  # bandwidths that the grid runs past the outermost values
+NARROWEST = 1e-3  # least width of a grid, relative to the largest value in size
+
+
+def bandwidth(sample: Array, weights: Array, size: float) -> Array:
+    """Return Scott's bandwidth, ``size ** (-1/5)`` times the standard deviation.
+
+    Parameters
+    ----------
+    sample
+        Values, shape (values,).
+    weights
+        How often each value occurs, shape (resamples, values).
+    size
+        Number of independent values that the sample is worth.
+    """
+    total = weights.sum(axis=1)
+    centred = sample - sample.mean()
+    mean = weights @ centred / total
+    squares = weights @ centred**2 - total * mean**2
+    variance = np.clip(squares, 0.0, None) / np.maximum(total - 1.0, 1.0)
+    return np.sqrt(variance) * size**-0.2
+
+
+def grid_of(samples: Sequence[Array], bandwidths: Sequence[float]) -> Array:
+    """Return the grid that samples share: even, from below the lowest to above the highest.
+
+    It may begin below zero: smoothed distances leak there, and a cut would take mass from the
+    sample that lies closest to zero. Values that agree to about a millionth fall on one point.
+    """
+    low = min(s.min() - CUT * w for s, w in zip(samples, bandwidths, strict=True))
+    high = max(s.max() + CUT * w for s, w in zip(samples, bandwidths, strict=True))
+    largest = max(float(np.abs(s).max()) for s in samples) or 1.0
+    lacking = max(0.0, NARROWEST * largest - (high - low))
+    margin = lacking / 2 + CUT * (high - low + lacking) / (GRID_POINTS - 1)
+    return np.linspace(low - margin, high + margin, GRID_POINTS)
+
+
+def grid_weights(sample: Array, weights: Array, grid: Array) -> Array:
+    """Return the weight on each grid point, shape (resamples, points).
+
+    A value's weight is shared linearly between the two points around it.
+    """
+    place = (sample - grid[0]) / (grid[1] - grid[0])
+    left = np.clip(np.floor(place).astype(np.int64), 0, grid.size - 2)
+    share = place - left
+    values = np.arange(sample.size)
+    shares = sparse.csr_array(
+        (
+            np.concatenate([1.0 - share, share]),
+            (np.concatenate([values, values]), np.concatenate([left, left + 1])),
+        ),
+        shape=(sample.size, grid.size),
+    )
+    return (shares.T @ weights.T).T
+
+
+def smoothed(on_grid: Array, bandwidths: Array, grid: Array) -> Array:
+    """Return gaussian-smoothed weights, each row summing to 1, shape (resamples, points).
+
+    A bandwidth below one grid step is taken as one step: a constant becomes a narrow peak.
+    """
+    points = grid.size
+    step = grid[1] - grid[0]
+    length = fft.next_fast_len(2 * points, real=True)
+    offsets = np.minimum(np.arange(length), length - np.arange(length))
+    widths = np.maximum(bandwidths / step, 1.0)
+    kernels = np.exp(-0.5 * (offsets / widths[:, None]) ** 2)
+    spectrum = fft.rfft(on_grid, length, axis=1) * fft.rfft(kernels, axis=1)
+    density = np.clip(fft.irfft(spectrum, length, axis=1)[:, :points], 0.0, None)
+    return density / density.sum(axis=1, keepdims=True)
+
+
+def jensen_shannon(first: Array, second: Array) -> Array:
+    """Return the Jensen-Shannon divergence of each pair of rows, in bits.
+
+    0 for equal rows, 1 for disjoint ones. It is the divergence: the square of what scipy's
+    ``jensenshannon`` calls the distance.
+    """
+    middle = (first + second) / 2
+    entropies = special.rel_entr(first, middle) + special.rel_entr(second, middle)
+    return np.clip(entropies.sum(axis=-1) / (2 * np.log(2)), 0.0, 1.0)
