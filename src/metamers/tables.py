@@ -212,6 +212,58 @@ RECOGNIZABILITY_BY_SET = Table(
     ("experiment", *CONDITION_KEY, "group", "rule", "ways"),
 )
 
+RECOGNIZABILITY_BY_STAGE = Table(
+    "recognizability_by_stage",
+    "Recognizability averaged over model sets and evaluators (the three means of section 4.5).",
+    pa.schema(
+        [
+            _EXPERIMENT,
+            *(field for field in CONDITION if field.name != "model_set"),
+            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            _RULE,
+            _WAYS,
+            column("n_sets", pa.int32(), "model sets"),
+            column("n_evaluators", pa.int32(), "evaluators that are in the group for some set"),
+            column("n_images", pa.int32(), "images"),
+            column("mean", pa.float64(), "mean over sets, evaluators and images", unit="0..1"),
+            column(
+                "sd",
+                pa.float64(),
+                "standard deviation over pairs of set and evaluator",
+                nullable=True,
+            ),
+            _LOW,
+            _HIGH,
+        ]
+    ),
+    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "ways"),
+)
+
+ENSEMBLE_GAIN = Table(
+    "ensemble_gain",
+    "How much more an ensemble's metamers are recognised than a single model's, pair by pair.",
+    pa.schema(
+        [
+            _EXPERIMENT,
+            *CONDITION,
+            column("against", pa.string(), "single set compared with; `members`: mean of its own"),
+            column("singles", pa.list_(pa.string()), "the single sets that this means"),
+            _RULE,
+            _WAYS,
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
+            column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
+            column("single", pa.float64(), "recognizability of the single sets", unit="0..1"),
+            column("difference", pa.float64(), "ensemble less single", unit="-1..1"),
+            column("low", pa.float64(), "lower end of its 95 % interval, images and evaluators"),
+            column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
+            column("images_low", pa.float64(), "lower end, images only: these evaluators alone"),
+            column("images_high", pa.float64(), "upper end, images only: these evaluators alone"),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "against", "rule", "ways"),
+)
+
 IMAGE_METRICS = Table(
     "image_metrics",
     "Image metrics between metamers and references (Table 1).",
@@ -298,6 +350,8 @@ TABLES = {
         RECOGNITION,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
+        RECOGNIZABILITY_BY_STAGE,
+        ENSEMBLE_GAIN,
         IMAGE_METRICS,
         SIMILARITY,
         MIXED_SETS,
@@ -371,8 +425,8 @@ def read(table: Table, paths: str | Path | Iterable[str | Path]) -> pd.DataFrame
             )
         frames.append(arrow.to_pandas())
     if not frames:
-        return table.schema.empty_table().to_pandas()
-    frame = pd.concat(frames, ignore_index=True)
+        frames = [table.schema.empty_table().to_pandas()]
+    frame: pd.DataFrame = pd.concat(frames, ignore_index=True)
     _refuse_repeats(table, frame, ", ".join(map(str, files)))
     return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
 

@@ -1,0 +1,134 @@
+"""Recognition as matrices: for one condition and rule, evaluators by images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metamers.tables import CONDITION_KEY
+
+Experiments = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Who recognised which metamer of one condition, by one rule.
+
+    Attributes
+    ----------
+    condition
+        The five names of the condition, in the order of `tables.CONDITION_KEY`.
+    recognised
+        Shape (evaluators, images): 1 where recognised, 0 where not.
+    member, same_weights
+        Shape (evaluators,): flags of the table `recognition`.
+    """
+
+    condition: tuple[str, ...]
+    rule: str
+    ways: str
+    evaluators: tuple[str, ...]
+    images: tuple[str, ...]
+    recognised: NDArray[np.float32]
+    member: NDArray[np.bool_]
+    same_weights: NDArray[np.bool_]
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Return which evaluators are neither members nor have the weights of one."""
+        return ~(self.member | self.same_weights)
+
+    def of(self, group: str) -> NDArray[np.bool_]:
+        """Return which evaluators belong to a group of `tables.GROUPS`."""
+        groups = {
+            "held_out": self.held_out,
+            "members": self.member,
+            "all": np.ones_like(self.member),
+        }
+        return groups[group]
+
+    def columns(self) -> dict[str, str]:
+        """Return the condition, the rule and the ways as cells of a table's row."""
+        return dict(zip(CONDITION_KEY, self.condition, strict=True)) | {
+            "rule": self.rule,
+            "ways": self.ways,
+        }
+
+
+def cells(recognition: pd.DataFrame) -> list[Cell]:
+    """Return the matrices of a frame with the columns of the table `recognition`.
+
+    Raises
+    ------
+    ValueError
+        If an evaluator did not judge every image that the others judged.
+    """
+    by = [*CONDITION_KEY, "rule", "ways"]
+    grouped = recognition.groupby(by, observed=True, sort=True)
+    return [_cell(key, rows) for key, rows in grouped]
+
+
+def conditions_of(experiments: Experiments) -> dict[str, list[tuple[str, ...]]]:
+    """Return each experiment's conditions as tuples of names, in the order given.
+
+    A condition is a dataclass or a mapping with the fields of `tables.CONDITION_KEY`.
+    """
+    return {
+        name: list(pd.DataFrame(list(rows))[list(CONDITION_KEY)].itertuples(index=False, name=None))
+        for name, rows in experiments.items()
+        if rows
+    }
+
+
+def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, list[Cell]]]:
+    """Return the cells of each experiment, in the order of its conditions.
+
+    Raises
+    ------
+    ValueError
+        If an experiment asks for a condition that has no predictions.
+    """
+    by_condition: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in found:
+        by_condition.setdefault(cell.condition, []).append(cell)
+    chosen = []
+    for name, conditions in conditions_of(experiments).items():
+        absent = [condition for condition in conditions if condition not in by_condition]
+        if absent:
+            raise ValueError(
+                f"experiment {name!r} has {len(absent)} conditions without predictions, the "
+                f"first being {dict(zip(CONDITION_KEY, absent[0], strict=True))!r}"
+            )
+        chosen.append((name, [cell for c in conditions for cell in by_condition[c]]))
+    return chosen
+
+
+def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:
+    evaluator, evaluators = pd.factorize(rows["evaluator"], sort=True)
+    image, images = pd.factorize(rows["image_id"], sort=True)
+    shape = (len(evaluators), len(images))
+    if len(rows) != shape[0] * shape[1]:
+        raise ValueError(
+            f"{key!r}: {len(rows)} judgements for {shape[0]} evaluators and {shape[1]} images; "
+            "each evaluator must have judged each image once"
+        )
+    recognised = np.zeros(shape, dtype=np.float32)
+    recognised[evaluator, image] = rows["recognised"]
+    flags = {name: np.zeros(shape[0], dtype=bool) for name in ("member", "same_weights")}
+    for name, flag in flags.items():
+        flag[evaluator] = rows[name]
+    names = tuple(map(str, key))
+    return Cell(
+        names[:-2],
+        names[-2],
+        names[-1],
+        tuple(map(str, evaluators)),
+        tuple(map(str, images)),
+        recognised,
+        **flags,
+    )

@@ -1,0 +1,134 @@
+"""Intervals and tests: resampling of images, of evaluators, and of both."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+RESAMPLES = 1000
+_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+
+
+def resample_counts(n: int, resamples: int, generator: np.random.Generator) -> Array:
+    """Return how often each of ``n`` items is drawn, in each resample of ``n``.
+
+    Shape (resamples, n); each row sums to ``n``. A resampled mean is then a product of
+    matrices, which does thousands of rows at the cost of one.
+    """
+    if n < 1:
+        raise ValueError(f"there is nothing to resample: {n} items")
+    drawn = generator.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=resamples * n)
+    return counts.reshape(resamples, n).astype(np.float64)
+
+
+def bootstrap_interval(
+    values: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[Array, Array]:
+    """Return the ends of the 95 % percentile bootstrap interval of each row's mean.
+
+    Parameters
+    ----------
+    values
+        Shape (..., n): one number per item; all rows are resampled alike.
+    generator
+        Source of the resamples.
+
+    Returns
+    -------
+    low, high
+        Shape (...). A row whose values are all equal has an interval of no width: see
+        `share_interval`.
+    """
+    rows = _finite(values)
+    counts = resample_counts(rows.shape[-1], resamples, generator)
+    means = rows @ counts.T / rows.shape[-1]
+    low, high = np.quantile(means, _TAILS, axis=-1)
+    return low, high
+
+
+def crossed_interval(
+    values: ArrayLike,
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+    weights: ArrayLike | None = None,
+) -> tuple[float, float]:
+    """Return the 95 % interval of a mean over evaluators and images, resampling both.
+
+    Evaluators and images are drawn independently of each other, with replacement, and an
+    entry counts as often as its row and its column were drawn (Owen 2007, the pigeonhole
+    bootstrap). It covers what either alone does not; with one evaluator only images vary.
+
+    Parameters
+    ----------
+    values
+        Shape (evaluators, images).
+    weights
+        Shape (evaluators,): how much each evaluator counts in the mean; equal if not given.
+    """
+    table = _finite(values)
+    rows, columns = table.shape
+    scale = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
+    drawn = resample_counts(rows, resamples, generator) * scale
+    sums = ((drawn @ table) * resample_counts(columns, resamples, generator)).sum(axis=1)
+    total = drawn.sum(axis=1) * columns
+    low, high = np.quantile(sums[total > 0] / total[total > 0], _TAILS)
+    return float(low), float(high)
+
+
+def wilson_interval(successes: ArrayLike, n: int) -> tuple[Array, Array]:
+    """Return Wilson's 95 % interval of a share of ``n`` independent trials."""
+    low, high = proportion_confint(np.asarray(successes), n, alpha=1 - LEVEL, method="wilson")
+    return np.asarray(low), np.asarray(high)
+
+
+def share_interval(
+    values: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[Array, Array]:
+    """Return the 95 % bootstrap interval of each row's share of ones.
+
+    A row of only ones or only zeros gives no resample that differs, which would claim
+    certainty; Wilson's interval stands in its place.
+    """
+    rows = _finite(values)
+    low, high = bootstrap_interval(rows, generator, resamples)
+    n = rows.shape[-1]
+    wilson_low, wilson_high = wilson_interval(rows.sum(axis=-1), n)
+    certain = rows.min(axis=-1) == rows.max(axis=-1)
+    return np.where(certain, wilson_low, low), np.where(certain, wilson_high, high)
+
+
+def crossed_share_interval(
+    values: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Return `crossed_interval` of a table of zeros and ones.
+
+    Where no entry differs, Wilson's interval for the number of images stands in its place.
+    """
+    table = _finite(values)
+    if table.min() < table.max():
+        return crossed_interval(table, generator, resamples)
+    low, high = wilson_interval(table[0].sum(), table.shape[1])
+    return float(low), float(high)
+
+
+def holm(p_values: ArrayLike) -> Array:
+    """Return p-values after Holm's correction, in the order given; empty stays empty."""
+    values = np.asarray(p_values, dtype=np.float64)
+    known = ~np.isnan(values)
+    adjusted = np.full_like(values, np.nan)
+    if known.any():
+        adjusted[known] = multipletests(values[known], alpha=1 - LEVEL, method="holm")[1]
+    return adjusted
+
+
+def _finite(values: ArrayLike) -> Array:
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{(~np.isfinite(array)).sum()} of {array.size} values are not numbers")
+    return array
