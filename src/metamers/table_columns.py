@@ -1,0 +1,80 @@
+"""What a table is, and the columns that several tables share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+RULES = ("self", "label", "generator")
+WAYS = ("1000", "16_mean", "16_first")
+GROUPS = ("held_out", "members", "all")
+REGRESSIONS = ("composition", "members")
+VERDICTS = ("confirmed", "refuted", "undecided", "not testable with these models")
+COMPARISONS = (
+    "reference-reference | metamer-metamer",
+    "reference-reference | reference-metamer",
+    "metamer-metamer | reference-metamer",
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's name, its columns, and the columns that identify a row."""
+
+    name: str
+    description: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+
+
+def column(
+    name: str,
+    kind: pa.DataType,
+    description: str,
+    *,
+    unit: str = "",
+    allowed: Sequence[str] = (),
+    nullable: bool = False,
+) -> pa.Field:
+    """Return a documented column."""
+    notes = {"description": description, "unit": unit, "allowed": json.dumps(list(allowed))}
+    return pa.field(
+        name,
+        kind,
+        nullable=nullable,
+        metadata={k: v for k, v in notes.items() if v not in ("", "[]")},
+    )
+
+
+CONDITION = [
+    column("references", pa.string(), "named draw of reference images (configuration: references)"),
+    column("recipe", pa.string(), "named settings of the solver (configuration: recipes)"),
+    column("model_set", pa.string(), "models that were inverted (configuration: model_sets)"),
+    column("stage", pa.string(), "depth that was inverted (configuration: stages)"),
+    column("bound", pa.string(), "set that the pixels were kept in (configuration: bounds)"),
+]
+CONDITION_KEY = tuple(field.name for field in CONDITION)
+EXPERIMENT = column("experiment", pa.string(), "experiment that asked for the condition")
+IMAGE = column("image_id", pa.string(), "reference image")
+EVALUATOR = column("evaluator", pa.string(), "model that judged, a row of the zoo")
+MEMBER = column("member", pa.bool_(), "the evaluator is a member of the model set")
+SAME_WEIGHTS = column(
+    "same_weights", pa.bool_(), "the evaluator is no member but has the weights of one"
+)
+LOW = column("low", pa.float64(), "lower end of the 95 % bootstrap interval", nullable=True)
+HIGH = column("high", pa.float64(), "upper end of the 95 % bootstrap interval", nullable=True)
+RULE = column(
+    "rule", pa.string(), "what the answer is compared with (docs/evaluation.md)", allowed=RULES
+)
+WAY = column("ways", pa.string(), "classes told apart, and for 16 the decision rule", allowed=WAYS)
+
+ANSWER = [
+    EVALUATOR,
+    column("predicted", pa.int16(), "most probable class, ILSVRC-2012 index", unit="0..999"),
+    column("probability", pa.float32(), "probability of that class", unit="0..1"),
+    column("category_mean", pa.string(), "of the 16 classes, the one of largest mean probability"),
+    column("category_first", pa.string(), "the 16-way class of the most probable mapped class"),
+]

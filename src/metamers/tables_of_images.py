@@ -1,0 +1,118 @@
+"""Tables with a row per image, per measure or per comparison: what jobs write first."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from metamers.table_columns import (
+    ANSWER,
+    COMPARISONS,
+    CONDITION,
+    CONDITION_KEY,
+    EVALUATOR,
+    HIGH,
+    IMAGE,
+    LOW,
+    MEMBER,
+    Table,
+    column,
+)
+
+REFERENCES = Table(
+    "references",
+    "The reference images of one draw.",
+    pa.schema(
+        [
+            column("references", pa.string(), "named draw"),
+            IMAGE,
+            column("label", pa.int16(), "ILSVRC-2012 index, 0..999", nullable=True),
+            column("wnid", pa.string(), "WordNet id of the label", nullable=True),
+            column("category", pa.string(), "16-way class of the label", nullable=True),
+            column("source", pa.string(), "file that the image was read from"),
+            column("sha256", pa.string(), "hash of that file"),
+            column("crop", pa.string(), "how it became a square image"),
+        ]
+    ),
+    ("references", "image_id"),
+)
+
+REFERENCE_PREDICTIONS = Table(
+    "reference_predictions",
+    "What each evaluator says about each reference image.",
+    pa.schema([column("references", pa.string(), "named draw"), IMAGE, *ANSWER]),
+    ("references", "image_id", "evaluator"),
+)
+
+PREDICTIONS = Table(
+    "predictions",
+    "What each evaluator says about each metamer.",
+    pa.schema([*CONDITION, IMAGE, *ANSWER]),
+    (*CONDITION_KEY, "image_id", "evaluator"),
+)
+
+TRACES = Table(
+    "traces",
+    "Loss of the active model at the end of its turns, during synthesis.",
+    pa.schema(
+        [
+            *CONDITION,
+            IMAGE,
+            column("turn", pa.int32(), "turn, from 0"),
+            column("step", pa.int32(), "gradient steps done so far"),
+            column("model", pa.string(), "member of the set whose turn it was"),
+            column("loss", pa.float32(), "relative L2 distance of activations (section 3.2)"),
+            column("rate", pa.float64(), "learning rate of the turn"),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "turn", "model"),
+)
+
+OPTIMISATION = Table(
+    "optimisation",
+    "Loss of each metamer for each member of its set, before and after synthesis.",
+    pa.schema(
+        [
+            *CONDITION,
+            IMAGE,
+            column("model", pa.string(), "member of the model set"),
+            column("loss_before", pa.float64(), "relative L2 distance at the start"),
+            column("loss_after", pa.float64(), "the same for the finished metamer"),
+            column("loss_stored", pa.float64(), "the same after rounding to 8 bits"),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "model"),
+)
+
+IMAGE_METRICS = Table(
+    "image_metrics",
+    "Image metrics between metamers and references (Table 1).",
+    pa.schema(
+        [
+            *CONDITION,
+            column("image_id", pa.string(), "image; null for the whole set", nullable=True),
+            column("measure", pa.string(), "name of the metric, a row of `measures`"),
+            column("value", pa.float64(), "value; null where not computed", nullable=True),
+            column("status", pa.string(), "'computed', or why not and how to get it"),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "measure"),
+)
+
+SIMILARITY = Table(
+    "similarity",
+    "Jensen-Shannon divergence between distributions of distances of activations (section 4.5).",
+    pa.schema(
+        [
+            *CONDITION,
+            EVALUATOR,
+            MEMBER,
+            column("comparison", pa.string(), "distributions compared", allowed=COMPARISONS),
+            column("divergence", pa.float64(), "Jensen-Shannon divergence", unit="bits, 0..1"),
+            LOW,
+            HIGH,
+            column("median_ratio", pa.float64(), "median of the second over that of the first"),
+            column("n_images", pa.int32(), "images"),
+        ]
+    ),
+    (*CONDITION_KEY, "evaluator", "comparison"),
+)
