@@ -1,0 +1,49 @@
+"""Ensemble metamers: from reference images to the paper's tables and figures."""
+
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from metamers import validation, zoo
+from metamers.plan import Condition, Plan
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+zoo_rows = zoo.read(validation.find(config["zoo"], workflow.basedir))
+validation.require(config, zoo_rows, workflow.basedir)
+plan = Plan.from_config(config, zoo_rows)
+CONDITION = Condition.pattern()
+RUN = f"results/{plan.run}"
+LOGS = f"logs/{plan.run}"
+
+
+wildcard_constraints:
+    references="|".join(plan.reference_sets),
+    recipe="|".join(config["recipes"]),
+    model_set="|".join(plan.model_sets),
+    stage="|".join(config["stages"]),
+    bound="|".join(config["bounds"]),
+    shard=r"\d{3}-of-\d{3}",
+    batch=r"\d{3}-of-\d{3}",
+    evaluators=r"\d{2}-of-\d{2}",
+
+
+include: "workflow/rules/references.smk"
+include: "workflow/rules/synthesis.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+        expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),

@@ -1,0 +1,187 @@
+"""Which figure is drawn from what: the step between a run's files and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from metamers import figures, images, metamer_files, tables
+from metamers.figures.tolerances import BoundCard
+from metamers.measures import MEASURES
+
+EXAMPLES = 4  # reference images shown in the figure of examples
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run's tables and images, and what is needed to name things in figures."""
+
+    tables: Mapping[str, pd.DataFrame]
+    metamers: Sequence[str]
+    references: Sequence[str]
+    config: Mapping[str, Any]
+    labels: Mapping[str, str]
+
+    @classmethod
+    def read(
+        cls,
+        table_paths: Sequence[str],
+        metamers: Sequence[str],
+        references: Sequence[str],
+        config: Mapping[str, Any],
+        zoo: Mapping[str, Mapping[str, Any]],
+    ) -> Material:
+        """Read the tables of a run; the images are read when a figure needs them."""
+        found = {
+            Path(path).stem: tables.read(tables.TABLES[Path(path).stem], path)
+            for path in table_paths
+        }
+        labels = {name: row["label"] for name, row in zoo.items()} | config.get("set_labels", {})
+        return cls(found, metamers, references, config, labels)
+
+    @property
+    def stages(self) -> list[str]:
+        """Return the names of the stages, from shallow to deep."""
+        return sorted(self.config["stages"], key=self.config["stages"].__getitem__)
+
+    def of_main(self, name: str) -> pd.DataFrame:
+        """Return a table's rows for the conditions of the experiment ``main``."""
+        table = self.tables[name]
+        axes = self.config["experiments"]["main"]
+        chosen = (
+            (table["references"] == axes["references"])
+            & table["recipe"].isin(axes["recipes"])
+            & table["model_set"].isin(axes["model_sets"])
+            & table["stage"].isin(axes["stages"])
+            & table["bound"].isin(axes["bounds"])
+        )
+        return table[chosen].reset_index(drop=True)
+
+
+def draw(figure: str, material: Material) -> alt.TopLevelMixin:
+    """Return a figure by name."""
+    return FIGURES[figure](material)
+
+
+def examples(material: Material) -> alt.TopLevelMixin:
+    """Fig 2."""
+    name = material.config["experiments"]["main"]["references"]
+    path = next(p for p in material.references if Path(p).stem == name)
+    ids, pixels = images.load(path)
+    shown = _spread(ids, EXAMPLES)
+    references = pd.DataFrame(
+        {"image_id": image_id, "image": _picture(pixels[ids.index(image_id)])} for image_id in shown
+    )
+    rows = []
+    for file in material.metamers:
+        metamers = metamer_files.load(file)
+        rows += [
+            dict(metamers.notes["condition"])
+            | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
+            for index, image_id in enumerate(metamers.image_ids)
+            if image_id in shown
+        ]
+    return figures.examples(
+        pd.DataFrame(rows), references, labels=material.labels, stages=material.stages
+    )
+
+
+def recognizability(material: Material) -> alt.TopLevelMixin:
+    """Fig 3."""
+    return figures.recognizability(
+        material.tables["recognizability"],
+        material.tables["recognizability_by_set"],
+        experiment="main",
+        labels=material.labels,
+        stages=material.stages,
+    )
+
+
+def image_metrics(material: Material) -> alt.TopLevelMixin:
+    """Fig 4."""
+    return figures.image_metrics(
+        material.of_main("image_metrics"),
+        MEASURES,
+        labels=material.labels,
+        stages=material.stages,
+    )
+
+
+def similarity(material: Material) -> alt.TopLevelMixin:
+    """Fig 5."""
+    return figures.similarity(
+        material.of_main("similarity"), labels=material.labels, stages=material.stages
+    )
+
+
+def bounds(material: Material) -> alt.TopLevelMixin:
+    """Fig 6."""
+    used = material.config["experiments"]["bounds"]["bounds"]
+    declared = material.config["bounds"]
+    cards = {
+        name: BoundCard(_bound_size(name, declared[name]), declared[name]["center"])
+        for name in used
+    }
+    return figures.bounds(
+        material.tables["recognizability"],
+        cards,
+        experiment="bounds",
+        labels=material.labels,
+        stages=material.stages,
+    )
+
+
+def mixed_sets(material: Material) -> alt.TopLevelMixin:
+    """Fig 7."""
+    return figures.mixed_sets(
+        material.tables["mixed_sets"],
+        material.tables["recognizability"],
+        experiment="mixed",
+        labels=material.labels,
+    )
+
+
+def difference_in_means(material: Material) -> alt.TopLevelMixin:
+    """Table 5."""
+    return figures.difference_in_means(
+        material.tables["difference_in_means"], labels=material.labels
+    )
+
+
+def optimisation(material: Material) -> alt.TopLevelMixin:
+    """Loss along the way."""
+    return figures.loss_traces(
+        material.of_main("traces"), labels=material.labels, stages=material.stages
+    )
+
+
+FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
+    "examples": examples,
+    "recognizability": recognizability,
+    "image_metrics": image_metrics,
+    "similarity": similarity,
+    "bounds": bounds,
+    "mixed_sets": mixed_sets,
+    "difference_in_means": difference_in_means,
+    "optimisation": optimisation,
+}
+
+
+def _picture(pixels: Any) -> Any:  # noqa: ANN401
+    return pixels.permute(1, 2, 0).numpy()
+
+
+def _spread(ids: Sequence[str], count: int) -> list[str]:
+    ordered = sorted(ids)
+    step = max(1, len(ordered) // count)
+    return ordered[::step][:count]
+
+
+def _bound_size(name: str, bound: Mapping[str, Any]) -> str:
+    sign = {"linf": "ℓ∞", "l2": "ℓ2"}[bound["norm"]]
+    return f"{sign} {bound['radius']}"

@@ -1,0 +1,221 @@
+"""What is to be made: conditions, shards and batches, with every name resolved. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, fields
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from metamers import recipes
+from metamers.mixing import draw_sets
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """One cell of the experiments: who is inverted, how deep, how, and within which bound."""
+
+    references: str
+    recipe: str
+    model_set: str
+    stage: str
+    bound: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, str]) -> Condition:
+        """Read the condition from wildcards, or from a row of a table."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+    @classmethod
+    def parse(cls, path: str) -> Condition:
+        """Read the condition from the path that `str` gives."""
+        return cls(*path.split("/"))
+
+    @classmethod
+    def pattern(cls) -> str:
+        """Return the path pattern whose wildcards are the fields."""
+        return "/".join(f"{{{field.name}}}" for field in fields(cls))
+
+    def __str__(self) -> str:
+        """Return the path: the pattern, filled in."""
+        return "/".join(astuple(self))
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns that identify this condition in every table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The configuration, checked, with its names resolved.
+
+    Attributes
+    ----------
+    config
+        The configuration as it was read.
+    zoo
+        The rows of the zoo by name.
+    model_sets
+        Members of each set, the sets that experiments draw included.
+    """
+
+    config: Mapping[str, Any]
+    zoo: Mapping[str, Mapping[str, Any]]
+    model_sets: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
+        """Return the plan of a configuration that `metamers.validation` found right."""
+        sets = {name: tuple(members) for name, members in config["model_sets"].items()}
+        for name, experiment in config["experiments"].items():
+            if experiment and "draw" in experiment:
+                drawn = draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
+                sets |= drawn
+        return cls(config, zoo, sets)
+
+    @property
+    def run(self) -> str:
+        """Return the name of the run, the folder beneath ``results/``."""
+        return self.config["run"]
+
+    @cached_property
+    def experiments(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of each experiment."""
+        wanted = self.config["experiments"]
+        return {name: tuple(self._cells(name)) for name in wanted if wanted[name]}
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions of all experiments, each once."""
+        return tuple(dict.fromkeys(c for cells in self.experiments.values() for c in cells))
+
+    def _cells(self, name: str) -> Iterator[Condition]:
+        axes = self.config["experiments"][name]
+        drawn = [s for s in self.model_sets if s.startswith(f"{name}_")] if "draw" in axes else []
+        for recipe, model_set, stage, bound in product(
+            axes["recipes"], axes.get("model_sets", drawn), axes["stages"], axes["bounds"]
+        ):
+            yield Condition(axes["references"], recipe, model_set, stage, bound)
+
+    @property
+    def shards(self) -> list[str]:
+        """Return the names of the slices that the images are dealt into.
+
+        The count is in the name, so that slices of different sizes never mix.
+        """
+        count = self.config["shards"]
+        return [f"{index:03d}-of-{count:03d}" for index in range(count)]
+
+    @property
+    def batches(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions that one evaluation job takes, so that imports are paid once."""
+        size = self.config["evaluation"]["conditions_per_job"]
+        chunks = [self.conditions[i : i + size] for i in range(0, len(self.conditions), size)]
+        return {f"{i:03d}-of-{len(chunks):03d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def evaluator_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return the evaluators that one job loads in turn."""
+        size = self.config["evaluation"]["evaluators_per_job"]
+        names = self.config["evaluators"]
+        chunks = [tuple(names[i : i + size]) for i in range(0, len(names), size)]
+        return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def reference_sets(self) -> list[str]:
+        """Return the draws of reference images that are used."""
+        return list(dict.fromkeys(condition.references for condition in self.conditions))
+
+    def rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return rows of the zoo, each with its name."""
+        return [{"name": name} | dict(self.zoo[name]) for name in names]
+
+    def members(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for the members of a model set, in their order."""
+        return self.rows(self.model_sets[wildcards["model_set"]])
+
+    def settings(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
+        """Return a recipe in full."""
+        return recipes.complete(self.config["recipes"][wildcards["recipe"]])
+
+    def evaluators(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for a group of evaluators."""
+        return self.rows(self.evaluator_groups[wildcards["evaluators"]])
+
+    def batch(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the paths of the conditions of a batch."""
+        return [str(condition) for condition in self.batches[wildcards["batch"]]]
+
+    def batch_references(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the draws of reference images that a batch needs."""
+        return list(dict.fromkeys(c.references for c in self.batches[wildcards["batch"]]))
+
+    def of_batch(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each condition and shard of a batch."""
+
+        def paths(wildcards: Mapping[str, str]) -> list[str]:
+            return self._fill(pattern, self.batches[wildcards["batch"]])
+
+        return paths
+
+    def of_all(self, pattern: str) -> list[str]:
+        """Return the pattern, filled for every condition and shard."""
+        return self._fill(pattern, self.conditions)
+
+    def of_batch_references(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each draw that a batch needs."""
+
+        def paths(wildcards: Mapping[str, str]) -> list[str]:
+            return [pattern.format(references=n) for n in self.batch_references(wildcards)]
+
+        return paths
+
+    def of_experiment(self, experiment: str, pattern: str) -> list[str]:
+        """Return the pattern for each condition and shard of an experiment, if there is one."""
+        return self._fill(pattern, self.experiments.get(experiment, ()))
+
+    @property
+    def judges(self) -> dict[str, dict[str, Any]]:
+        """Return the zoo's rows for all evaluators, by name."""
+        return {name: dict(self.zoo[name]) for name in self.config["evaluators"]}
+
+    @property
+    def recognition_tables(self) -> list[str]:
+        """Return the names of the tables on recognizability."""
+        always = [
+            "references",
+            "reference_predictions",
+            "predictions",
+            "recognition",
+            "recognizability",
+            "recognizability_by_set",
+            "recognizability_by_stage",
+            "ensemble_gain",
+        ]
+        return always + (["mixed_sets", "difference_in_means"] if self._has("mixed") else [])
+
+    @property
+    def tables(self) -> list[str]:
+        """Return the names of all tables of the run."""
+        return [*self.recognition_tables, "image_metrics", "similarity", "optimisation", "traces"]
+
+    @property
+    def figures(self) -> list[str]:
+        """Return the names of all figures of the run."""
+        of = {
+            "main": ["examples", "recognizability", "image_metrics", "similarity", "optimisation"],
+            "bounds": ["bounds"],
+            "mixed": ["mixed_sets", "difference_in_means"],
+        }
+        return [name for experiment, names in of.items() if self._has(experiment) for name in names]
+
+    def _has(self, experiment: str) -> bool:
+        return bool(self.experiments.get(experiment))
+
+    def _fill(self, pattern: str, conditions: Iterable[Condition]) -> list[str]:
+        return [
+            pattern.format(condition=condition, shard=shard)
+            for condition in conditions
+            for shard in self.shards
+        ]

@@ -1,0 +1,50 @@
+"""What made a file: version, commit, configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from metamers import __version__
+
+
+def digest(value: Any) -> str:  # noqa: ANN401
+    """Return a short hash of plain data, the same for equal values."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def commit() -> str:
+    """Return the commit of the code, with ``+`` if it was edited since; ``unknown`` without git."""
+    here = Path(__file__).parent
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=12"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def stamp(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is written into the metadata of each table."""
+    return {
+        "version": __version__,
+        "commit": commit(),
+        "run": str(config["run"]),
+        "config_digest": digest(config),
+        "presets": json.dumps(
+            {name: recipe.get("preset", "paper") for name, recipe in config["recipes"].items()}
+        ),
+        "config": json.dumps(config, sort_keys=True, default=str),
+    }

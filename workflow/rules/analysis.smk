@@ -1,0 +1,57 @@
+"""The tables that readers use, from what the evaluators said and what was measured."""
+
+from metamers import revisions
+
+
+rule tabulate_recognizability:
+    input:
+        references=expand(f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets),
+        reference_predictions=expand(
+            f"{RUN}/predictions/references/{{evaluators}}.parquet",
+            evaluators=plan.evaluator_groups,
+        ),
+        predictions=expand(
+            f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
+    output:
+        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.recognition_tables),
+    log:
+        f"{LOGS}/tabulate_recognizability.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.ANALYSIS,
+        config=config,
+        zoo=plan.judges,
+    script:
+        "../scripts/tabulate_recognizability.py"
+
+
+rule tabulate_measurements:
+    input:
+        image_metrics=expand(
+            f"{RUN}/measurements/image_metrics/{{batch}}.parquet", batch=plan.batches
+        ),
+        similarity=expand(
+            f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
+        metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
+        traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
+    output:
+        image_metrics=f"{RUN}/tables/image_metrics.parquet",
+        similarity=f"{RUN}/tables/similarity.parquet",
+        optimisation=f"{RUN}/tables/optimisation.parquet",
+        traces=f"{RUN}/tables/traces.parquet",
+    log:
+        f"{LOGS}/tabulate_measurements.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.ANALYSIS,
+        config=config,
+    script:
+        "../scripts/tabulate_measurements.py"

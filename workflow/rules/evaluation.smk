@@ -1,0 +1,83 @@
+"""Answers of the evaluators, distances of activations, and image metrics.
+
+A job takes many conditions and evaluators, since imports and the loading of models cost
+more than small networks do; what it computed is kept, so that an added condition or
+evaluator costs only itself.
+"""
+
+from metamers import revisions
+
+
+rule predict_references:
+    input:
+        images=expand(f"{RUN}/references/{{references}}.safetensors", references=plan.reference_sets),
+    output:
+        f"{RUN}/predictions/references/{{evaluators}}.parquet",
+    log:
+        f"{LOGS}/predict_references/{{evaluators}}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        revision=revisions.EVALUATION,
+        models=plan.evaluators,
+        references=plan.reference_sets,
+        device=config["engine"]["device"],
+        batch_size=config["evaluation"]["batch_size"],
+        cache=config["weights_cache"],
+    script:
+        "../scripts/predict_references.py"
+
+
+rule evaluate_models:
+    input:
+        metamers=plan.of_batch(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
+        references=plan.of_batch_references(f"{RUN}/references/{{references}}.safetensors"),
+    output:
+        predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
+        similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
+    log:
+        f"{LOGS}/evaluate_models/{{batch}}/{{evaluators}}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        revision=revisions.EVALUATION,
+        conditions=plan.batch,
+        references=plan.batch_references,
+        shards=plan.shards,
+        stages=config["stages"],
+        models=plan.evaluators,
+        device=config["engine"]["device"],
+        batch_size=config["evaluation"]["batch_size"],
+        seed=config["seed"],
+        cache=config["weights_cache"],
+        store=f"{RUN}/store/evaluations",
+    script:
+        "../scripts/evaluate_models.py"
+
+
+rule measure_images:
+    input:
+        metamers=plan.of_batch(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
+        references=plan.of_batch_references(f"{RUN}/references/{{references}}.safetensors"),
+    output:
+        f"{RUN}/measurements/image_metrics/{{batch}}.parquet",
+    log:
+        f"{LOGS}/measure_images/{{batch}}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    params:
+        revision=revisions.IMAGE_METRICS,
+        conditions=plan.batch,
+        references=plan.batch_references,
+        shards=plan.shards,
+        batch_size=config["evaluation"]["batch_size"],
+        store=f"{RUN}/store/image_metrics",
+    script:
+        "../scripts/measure_images.py"

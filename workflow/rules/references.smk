@@ -1,0 +1,21 @@
+"""Reference images: drawn, cropped, and written with their manifest."""
+
+from metamers import revisions
+
+
+rule prepare_references:
+    output:
+        images=f"{RUN}/references/{{references}}.safetensors",
+        manifest=f"{RUN}/references/{{references}}.parquet",
+    log:
+        f"{LOGS}/prepare_references/{{references}}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.REFERENCES,
+        data=config["data"],
+        preprocessing=config["preprocessing"],
+        draw=lookup(dpath="references/{references}", within=config),
+        seed=config["seed"],
+    script:
+        "../scripts/prepare_references.py"

@@ -1,0 +1,33 @@
+"""Metamers: one file per condition and shard of the reference images."""
+
+from metamers import revisions
+
+
+rule synthesize_metamers:
+    input:
+        references=f"{RUN}/references/{{references}}.safetensors",
+    output:
+        metamers=f"{RUN}/metamers/{CONDITION}/{{shard}}.safetensors",
+        trace=f"{RUN}/traces/{CONDITION}/{{shard}}.parquet",
+    log:
+        f"{LOGS}/synthesize_metamers/{CONDITION}/{{shard}}.log",
+    benchmark:
+        f"{LOGS}/synthesize_metamers/{CONDITION}/{{shard}}.tsv"
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        revision=revisions.SYNTHESIS,
+        models=plan.members,
+        depth=lookup(dpath="stages/{stage}", within=config),
+        bound=lookup(dpath="bounds/{bound}", within=config),
+        recipe=plan.settings,
+        engine=config["engine"],
+        seed=config["seed"],
+        cache=config["weights_cache"],
+        # Outside the outputs: Snakemake deletes those of a job that fails.
+        checkpoint=f"{RUN}/checkpoints/{CONDITION}/{{shard}}.safetensors",
+    script:
+        "../scripts/synthesize_metamers.py"

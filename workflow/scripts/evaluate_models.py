@@ -1,0 +1,28 @@
+"""Ask a group of evaluators what they see in the metamers of a batch of conditions."""
+
+from pathlib import Path
+
+from metamers import engine, evaluation, job, tables
+from metamers.store import Store
+
+job.begin(snakemake)
+job.prepare_torch(snakemake.threads)
+
+predictions, similarity = evaluation.evaluate(
+    evaluation.subjects(
+        snakemake.params.conditions,
+        snakemake.input.metamers,
+        dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
+        snakemake.params.stages,
+        len(snakemake.params.shards),
+    ),
+    snakemake.params.models,
+    Store(Path(snakemake.params.store)),
+    job.cache_folder(snakemake.params.cache),
+    engine.device_of(snakemake.params.device),
+    snakemake.params.batch_size,
+    snakemake.params.revision,
+    snakemake.params.seed,
+)
+tables.write(tables.PREDICTIONS, predictions, snakemake.output.predictions)
+tables.write(tables.SIMILARITY, similarity, snakemake.output.similarity)

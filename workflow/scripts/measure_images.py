@@ -1,0 +1,24 @@
+"""Measure the metamers of a batch of conditions against their references."""
+
+from pathlib import Path
+
+from metamers import image_measurements, job, tables
+from metamers.evaluation import subjects
+from metamers.store import Store
+
+job.begin(snakemake)
+job.prepare_torch(snakemake.threads)
+
+rows = image_measurements.measure(
+    subjects(
+        snakemake.params.conditions,
+        snakemake.input.metamers,
+        dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
+        {},
+        len(snakemake.params.shards),
+    ),
+    Store(Path(snakemake.params.store)),
+    snakemake.params.batch_size,
+    snakemake.params.revision,
+)
+tables.write(tables.IMAGE_METRICS, rows, snakemake.output[0])

@@ -1,0 +1,12 @@
+"""Gather image metrics, similarity, losses and traces of all conditions."""
+
+from metamers import job, provenance, tables, tabulation
+
+job.begin(snakemake)
+
+found = {
+    name: tables.read(tables.TABLES[name], snakemake.input[name])
+    for name in ("image_metrics", "similarity", "traces")
+}
+found["optimisation"] = tabulation.losses(snakemake.input.metamers)
+tabulation.write_all(found, snakemake.output, provenance.stamp(snakemake.params.config))
