@@ -8,6 +8,7 @@ convolution; agreement with ``gaussian_kde`` is tested.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,72 @@ from scipy import fft, sparse, special
 Array = NDArray[np.float64]
 
 GRID_POINTS = 1000  # "a sampling rate of 1000" (section 4.5)
+CHUNK = 2**22  # weights held at a time
 CUT = 3.0  # bandwidths that the grid runs past the outermost values
 NARROWEST = 1e-3  # least width of a grid, relative to the largest value in size
 
 
-def bandwidth(sample: Array, weights: Array, size: float) -> Array:
+@dataclass(frozen=True)
+class Sample:
+    """Values that each belong to one image, or to a pair of them.
+
+    Attributes
+    ----------
+    values
+        Shape (values,).
+    first, second
+        Positions of the images that a value belongs to; ``second`` is None where it is one.
+    """
+
+    values: Array
+    first: NDArray[np.intp]
+    second: NDArray[np.intp] | None = None
+
+    def weights(self, counts: Array) -> Array:
+        """Return how often each value occurs where images occur ``counts`` times.
+
+        A resample that holds an image c times and another d times holds their pair c d times.
+        """
+        if self.second is None:
+            return counts[:, self.first]
+        return counts[:, self.first] * counts[:, self.second]
+
+
+def divergence(
+    first: Sample, second: Sample, counts: Array, other_counts: Array, size: float | None
+) -> Array:
+    """Return the Jensen-Shannon divergence of two samples in each resample of their images.
+
+    Parameters
+    ----------
+    first, second
+        The samples.
+    counts, other_counts
+        How often each image occurs, for the first and the second sample; shape
+        (resamples, images).
+    size
+        Number of independent values that each sample is worth (`bandwidth`); None: as many as
+        it has values.
+    """
+    both = ((first, counts), (second, other_counts))
+    grid = grid_of(
+        [sample.values for sample, _ in both],
+        [float(bandwidth(s.values, s.weights(c[:1]), size)[0]) for s, c in both],
+    )
+    shares = [_shares(sample.values, grid) for sample, _ in both]
+    rows = max(1, CHUNK // max(sample.values.size for sample, _ in both))
+    found = []
+    for start in range(0, len(counts), rows):
+        densities = []
+        for (sample, all_counts), share in zip(both, shares, strict=True):
+            weights = sample.weights(all_counts[start : start + rows])
+            widths = bandwidth(sample.values, weights, size)
+            densities.append(smoothed((share.T @ weights.T).T, widths, grid))
+        found.append(jensen_shannon(*densities))
+    return np.concatenate(found)
+
+
+def bandwidth(sample: Array, weights: Array, size: float | None) -> Array:
     """Return Scott's bandwidth, ``size ** (-1/5)`` times the standard deviation.
 
     Parameters
@@ -30,14 +92,14 @@ def bandwidth(sample: Array, weights: Array, size: float) -> Array:
     weights
         How often each value occurs, shape (resamples, values).
     size
-        Number of independent values that the sample is worth.
+        Number of independent values that the sample is worth; None: its total weight.
     """
     total = weights.sum(axis=1)
     centred = sample - sample.mean()
     mean = weights @ centred / total
     squares = weights @ centred**2 - total * mean**2
     variance = np.clip(squares, 0.0, None) / np.maximum(total - 1.0, 1.0)
-    return np.sqrt(variance) * size**-0.2
+    return np.sqrt(variance) * (total if size is None else size) ** -0.2
 
 
 def grid_of(samples: Sequence[Array], bandwidths: Sequence[float]) -> Array:
@@ -54,23 +116,19 @@ def grid_of(samples: Sequence[Array], bandwidths: Sequence[float]) -> Array:
     return np.linspace(low - margin, high + margin, GRID_POINTS)
 
 
-def grid_weights(sample: Array, weights: Array, grid: Array) -> Array:
-    """Return the weight on each grid point, shape (resamples, points).
-
-    A value's weight is shared linearly between the two points around it.
-    """
-    place = (sample - grid[0]) / (grid[1] - grid[0])
+def _shares(values: Array, grid: Array) -> sparse.csr_array:
+    """Return how each value is shared between the grid points around it: (values, points)."""
+    place = (values - grid[0]) / (grid[1] - grid[0])
     left = np.clip(np.floor(place).astype(np.int64), 0, grid.size - 2)
     share = place - left
-    values = np.arange(sample.size)
-    shares = sparse.csr_array(
+    rows = np.arange(values.size)
+    return sparse.csr_array(
         (
             np.concatenate([1.0 - share, share]),
-            (np.concatenate([values, values]), np.concatenate([left, left + 1])),
+            (np.concatenate([rows, rows]), np.concatenate([left, left + 1])),
         ),
-        shape=(sample.size, grid.size),
+        shape=(values.size, grid.size),
     )
-    return (shares.T @ weights.T).T
 
 
 def smoothed(on_grid: Array, bandwidths: Array, grid: Array) -> Array:

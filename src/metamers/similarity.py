@@ -1,19 +1,24 @@
-"""Representational similarity: distances of activations and their divergences (section 4.5).
+"""Representational similarity: divergences of distributions of distances (section 4.5).
 
-Three samples of Euclidean distances are compared: of references with each other, of metamers
-with each other, and of each reference with its own metamer. Each is smoothed by a gaussian
-kernel on a shared grid; the divergence is Jensen and Shannon's, base 2, not its square root.
+Three samples of Euclidean distances of activations are compared: of references with each
+other, of metamers with each other, and of each reference with its own metamer. Each is smoothed
+by a gaussian kernel on a shared grid; the divergence is Jensen and Shannon's, base 2, not its
+square root. Distances come from `metamers.distances`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metamers.densities import bandwidth, grid_of, grid_weights, jensen_shannon, smoothed
+from metamers.densities import Sample, divergence
 from metamers.tables import COMPARISONS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = NDArray[np.float64]
 SAMPLES = ("reference-reference", "metamer-metamer", "reference-metamer")
@@ -45,31 +50,35 @@ class Comparison:
 
 
 def compare(
-    references: ArrayLike,
-    metamers: ArrayLike,
+    references: NDArray | Tensor,
+    metamers: NDArray | Tensor,
     *,
     resamples: int = 200,
     level: float = 0.95,
     seed: int = 0,
 ) -> list[Comparison]:
-    """Return the three comparisons of `metamers.tables.COMPARISONS`.
+    """Return the three comparisons of `metamers.tables.COMPARISONS`, from activations.
 
     Parameters
     ----------
     references, metamers
-        Activations, a row per image in the same order, of any further shape.
+        Activations (arrays or tensors), a row per image in the same order, of any further shape.
     resamples, level, seed
         As for `divergences`.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, there are fewer than 3 images, or an activation is not finite.
     """
-    first, second = _rows(references), _rows(metamers)
-    if first.shape != second.shape:
-        raise ValueError(
-            f"activations of references have the shape {first.shape}, of metamers {second.shape}"
-        )
+    from metamers.distances import as_source, matched_distances, pair_distances  # torch
+
+    n = len(references)
+    first, second = as_source(references), as_source(metamers)
     return divergences(
-        pair_distances(first),
-        pair_distances(second),
-        matched_distances(first, second),
+        pair_distances(first, n),
+        pair_distances(second, n),
+        matched_distances(first, second, n),
         resamples=resamples,
         level=level,
         seed=seed,
@@ -112,43 +121,27 @@ def divergences(
     ValueError
         If shapes disagree, there are fewer than 3 images, or a distance is not finite.
     """
-    samples = _samples(references, metamers, matched)
-    n = samples[SAMPLES[2]].size
-    sizes = {name: n if effective_size else values.size for name, values in samples.items()}
-    counts = _resampled_counts(n, resamples, seed)
+    samples = samples_of(references, metamers, matched)
+    n = samples[SAMPLES[2]].values.size
+    counts = np.vstack([np.ones((1, n)), _resampled_counts(n, resamples, seed)])
     rows = []
     for comparison in COMPARISONS:
-        first, second = comparison.split(" | ")
-        pair = samples[first], samples[second]
-        values = _divergence(
-            pair,
-            (sizes[first], sizes[second]),
-            (_weights(first, counts), _weights(second, counts)),
-        )
-        low, high = _interval(values[1:], level)
-        ratio = _ratio(float(np.median(pair[1])), float(np.median(pair[0])))
-        rows.append(Comparison(comparison, float(values[0]), low, high, ratio, n))
+        pair = compared(samples, comparison)
+        found = divergence(*pair, counts, counts, n if effective_size else None)
+        low, high = _interval(found[1:], level)
+        ratio = _ratio(pair[1].values, pair[0].values)
+        rows.append(Comparison(comparison, float(found[0]), low, high, ratio, n))
     return rows
 
 
-def pair_distances(activations: ArrayLike) -> Array:
-    """Return the Euclidean distances of all pairs of rows, shape (n, n), in float64."""
-    from scipy.spatial.distance import pdist, squareform
+def samples_of(references: ArrayLike, metamers: ArrayLike, matched: ArrayLike) -> dict[str, Sample]:
+    """Return the three samples of distances by the names in `SAMPLES`.
 
-    return squareform(pdist(_rows(activations)))
-
-
-def matched_distances(references: ArrayLike, metamers: ArrayLike) -> Array:
-    """Return each reference's Euclidean distance to its metamer, shape (n,), in float64."""
-    return np.linalg.norm(_rows(references) - _rows(metamers), axis=1)
-
-
-def _rows(activations: ArrayLike) -> Array:
-    values = np.asarray(activations, dtype=np.float64)
-    return values.reshape(len(values), -1)
-
-
-def _samples(references: ArrayLike, metamers: ArrayLike, matched: ArrayLike) -> dict[str, Array]:
+    Raises
+    ------
+    ValueError
+        If shapes disagree, there are fewer than 3 images, or a distance is not finite.
+    """
     first, second, own = (np.asarray(m, dtype=np.float64) for m in (references, metamers, matched))
     n = own.size
     if first.shape != (n, n) or second.shape != (n, n) or own.shape != (n,):
@@ -158,54 +151,50 @@ def _samples(references: ArrayLike, metamers: ArrayLike, matched: ArrayLike) -> 
         )
     if n < 3:
         raise ValueError(f"{n} images are too few to compare distances; at least 3 are needed")
-    i, j = np.triu_indices(n, k=1)
-    samples = dict(zip(SAMPLES, (first[i, j], second[i, j], own), strict=True))
-    for name, values in samples.items():
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} distances hold {np.sum(~np.isfinite(values))} NaN or inf")
-    return samples
+    found = pairs_of(first, SAMPLES[0]), pairs_of(second, SAMPLES[1]), Sample(own, np.arange(n))
+    _refuse_infinite(own, SAMPLES[2])
+    return dict(zip(SAMPLES, found, strict=True))
+
+
+def pairs_of(matrix: Array, name: str) -> Sample:
+    """Return the distances above the diagonal, each with its two images."""
+    i, j = np.triu_indices(len(matrix), k=1)
+    _refuse_infinite(matrix[i, j], name)
+    return Sample(matrix[i, j], i, j)
+
+
+def _refuse_infinite(values: Array, name: str) -> None:
+    wrong = int(np.sum(~np.isfinite(values)))
+    if wrong:
+        raise ValueError(f"{wrong} of {values.size} {name} distances are NaN or infinite")
+
+
+def compared(samples: dict[str, Sample], comparison: str) -> tuple[Sample, Sample]:
+    """Return the two samples that a comparison names."""
+    first, second = comparison.split(" | ")
+    return samples[first], samples[second]
 
 
 def _resampled_counts(n: int, resamples: int, seed: int) -> Array:
-    """Return how often each image is drawn; the first row is the sample itself."""
+    """Return how often each image is drawn in each resample, shape (resamples, n)."""
     generator = np.random.default_rng(seed)
-    rows = [np.ones(n)]
-    while len(rows) <= resamples:
+    rows: list[Array] = []
+    while len(rows) < resamples:
         drawn = np.bincount(generator.integers(n, size=n), minlength=n)
         if drawn.max() < n:  # one image alone has no pairs
-            rows.append(drawn)
-    return np.array(rows, dtype=np.float64)
-
-
-def _weights(sample: str, counts: Array) -> Array:
-    if sample == SAMPLES[2]:
-        return counts
-    i, j = np.triu_indices(counts.shape[1], k=1)
-    return counts[:, i] * counts[:, j]
-
-
-def _divergence(
-    samples: tuple[Array, Array], sizes: tuple[int, int], weights: tuple[Array, Array]
-) -> Array:
-    """Return the divergence of each row of weights, on the grid of the whole samples."""
-    widths = [bandwidth(s, w, n) for s, w, n in zip(samples, weights, sizes, strict=True)]
-    grid = grid_of(samples, [w[0] for w in widths])
-    densities = [
-        smoothed(grid_weights(s, w, grid), w_k, grid)
-        for s, w, w_k in zip(samples, weights, widths, strict=True)
-    ]
-    return jensen_shannon(*densities)
+            rows.append(drawn.astype(np.float64))
+    return np.array(rows).reshape(resamples, n)
 
 
 def _interval(values: Array, level: float) -> tuple[float | None, float | None]:
     if not values.size:
         return None, None
-    tail = (1 - level) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    if denominator > 0:
-        return numerator / denominator
-    return float("inf") if numerator > 0 else float("nan")
+def _ratio(numerator: Array, denominator: Array) -> float:
+    above, below = float(np.median(numerator)), float(np.median(denominator))
+    if below > 0:
+        return above / below
+    return float("inf") if above > 0 else float("nan")
