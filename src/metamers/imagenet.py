@@ -18,7 +18,7 @@ import numpy as np
 
 from metamers.classes import CLASSES, index_of_wnid, wnids
 from metamers.image_errors import ImagesError
-from metamers.labelled_files import read_labels
+from metamers.labelled_files import read_labels, read_text
 
 IMAGES = 50_000
 FIRST_OF_DEVKIT = "n02119789"
@@ -63,7 +63,7 @@ def read_ground_truth(path: Path) -> list[int]:
     ImagesError
         If the file has another length, or holds anything but such numbers.
     """
-    lines = path.read_text().split()
+    lines = read_text(path).split()
     if len(lines) != IMAGES:
         raise ImagesError([f"{path}: met {len(lines)} numbers, expected {IMAGES}, one per image"])
     strange = [text for text in lines if not text.isdecimal() or not 1 <= int(text) <= CLASSES]
@@ -142,7 +142,7 @@ def _labels_of_devkit(images: Sequence[Path], table: Path, synsets: Path) -> dic
 
 
 def _first_words(path: Path) -> list[str]:
-    return [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+    return [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
 
 
 def _synsets_of_mat(path: Path) -> list[str]:

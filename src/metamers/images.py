@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from metamers import photographs
 from metamers.classes import wnids
+from metamers.image_draws import draw
 from metamers.image_errors import ImagesError
-from metamers.image_sources import Candidate, candidates, draw
+from metamers.image_sources import Candidate, candidates
 from metamers.photographs import Preprocessing, UnreadableImageError, read_image
 
 if TYPE_CHECKING:
@@ -90,15 +91,15 @@ def check(
     """
     try:
         found = candidates(data)
-        missing = [f"{image.path}: met no such file" for image in found if not image.path.exists()]
     except ImagesError as error:
         return list(error.problems)
+    problems: list[str] = []
     for name, settings in draws.items():
         try:
             draw(found, settings, seed, name)
         except ImagesError as error:
-            missing += error.problems
-    return missing
+            problems += error.problems
+    return problems
 
 
 def prepare(

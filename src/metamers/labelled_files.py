@@ -63,17 +63,23 @@ def read_labels(path: Path) -> dict[str, int | None]:
     ImagesError
         If the columns are others, a file comes twice, or a label is not one of the 1000.
     """
-    rows, columns = _read_rows(path)
+    rows = list(csv.reader(read_text(path).splitlines()))
+    columns = rows[0] if rows else []
     file_column, label_column = _columns_of(path, columns)
     labels: dict[str, int | None] = {}
     problems = []
-    for line, row in enumerate(rows, start=2):
-        name = unicodedata.normalize("NFC", row[file_column] or "")
-        text = (row[label_column] or "").strip()
-        if not name or name in labels:
-            problems.append(f"{path}, line {line}: met file {name!r}, expected each file once")
+    for line, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
         try:
-            labels[name] = _label_of(text, label_column)
+            if len(row) != len(columns):
+                raise ValueError(f"met {len(row)} cells, expected {len(columns)}")
+            cells = dict(zip(columns, row, strict=True))
+            name = unicodedata.normalize("NFC", cells[file_column])
+            if not name or name in labels:
+                raise ValueError(f"met file {name!r}, expected each file once")
+            labels[name] = None
+            labels[name] = _label_of(cells[label_column].strip(), label_column)
         except ValueError as error:
             problems.append(f"{path}, line {line}: {error}")
     if problems:
@@ -91,23 +97,31 @@ def read_list(path: str | Path) -> list[str]:
     """
     if not Path(path).is_file():
         raise ImagesError([f"data.files is {str(path)!r}: met no such file, expected a list"])
-    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+    lines = [line.strip() for line in read_text(Path(path)).splitlines()]
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise ImagesError([f"data.files is {str(path)!r}: met an empty list"])
     return names
 
 
+def read_text(path: Path) -> str:
+    """Return a text file's content.
+
+    Raises
+    ------
+    ImagesError
+        If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ImagesError([f"{path}: met byte {error.start} of no text, expected UTF-8"]) from error
+
+
 def _visible_files(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(folder, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _read_rows(path: Path) -> tuple[list[dict[str, str | None]], list[str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        return list(reader), list(reader.fieldnames or ())
 
 
 def _columns_of(path: Path, columns: list[str]) -> tuple[str, str]:

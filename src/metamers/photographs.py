@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -121,24 +122,26 @@ def square(
 def _decode(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
     """Return an upright RGB image, and what had to be done for that."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture: Image.Image = Image.open(io.BytesIO(content))
             picture.load()
+            frames = getattr(picture, "n_frames", 1)
+            turned = picture.getexif().get(_ORIENTATION, 1)
+            ImageOps.exif_transpose(picture, in_place=True)
     except UnidentifiedImageError:
         raise UnreadableImageError(f"{name}: is not an image that Pillow knows") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"{name}: is too large ({error})") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnreadableImageError(f"{name}: is broken or cut short ({error})") from error
-    frames = getattr(picture, "n_frames", 1)
     if frames != 1 and picture.format != "MPO":
         raise UnreadableImageError(f"{name}: has {frames} frames; expected one picture")
-    notes = []
-    turned = picture.getexif().get(_ORIENTATION, 1)
-    if turned != 1:
+    # Damaged EXIF is common and harmless, but then the rotation may be unknown: it is noted.
+    notes = sorted({f"Pillow warned: {str(warning.message).strip()}" for warning in warned})
+    if turned in range(2, 9):
         notes.append(f"EXIF orientation {turned} applied")
-        ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode != "RGB":
         notes.append(f"{picture.mode} to RGB")
     return _to_rgb(picture, name), notes
