@@ -1,11 +1,14 @@
+import re
 import shutil
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -14,6 +17,12 @@ from metamers import image_sources, images, tables
 EMBEDDED = {"source": "embedded"}
 SECTION = {"size": 64, "crop": 0.875, "interpolation": "bicubic"}
 PHOTOGRAPHS = [image.path for image in images.candidates(EMBEDDED)]
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "data.md"
+EXAMPLES = [
+    yaml.safe_load(text)
+    for text in re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+]
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +220,16 @@ def test_every_level_survives_the_way_to_floats_and_back():
 def test_floats_become_the_nearest_level():
     met = images.to_pixels(torch.tensor([-1, 0.4 / 255, 0.6 / 255, 254.4 / 255, 2]))
     assert met.tolist() == [0, 0, 1, 254, 255]
+
+
+@pytest.mark.parametrize("section", EXAMPLES, ids=str)
+def test_examples_of_the_documentation_are_understood(section):
+    # Paths of the examples are not there, which is the only thing that may be wrong with them.
+    data, draws = section.get("data", EMBEDDED), section.get("references", {})
+    problems = images.check(data, draws)
+    met = [text for text in problems if "met nothing" not in text and "images, wanted" not in text]
+    assert met == []
+    assert images.Preprocessing.of(section.get("preprocessing", SECTION))
 
 
 def test_importing_and_checking_does_not_import_torch_or_foolbox():
