@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
 from metamers import analysis, statistics, tables
 from metamers.cells import Cell, cells, select
@@ -103,7 +104,13 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     pandas.DataFrame
         The columns of the table `difference_in_means`: models of at least one set but not of
         all, largest difference first.
+
+    Raises
+    ------
+    ValueError
+        If the sets differ in more than their models: two stages, say, are two tables.
     """
+    require_one_setting(mixed)
     presence = membership(mixed["members"])
     rows = []
     for model, present in presence.items():
@@ -123,6 +130,16 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return frame.sort_values("difference", ascending=False, ignore_index=True)
 
 
+def require_one_setting(mixed: pd.DataFrame) -> None:
+    """Refuse mixed sets that differ in more than their models."""
+    settings = mixed[[name for name in tables.CONDITION_KEY if name != "model_set"]]
+    if len(settings.drop_duplicates()) > 1:
+        raise ValueError(
+            "mixed sets can be compared where they differ in their models alone; met were "
+            f"{settings.drop_duplicates().to_dict('records')!r}"
+        )
+
+
 def membership(members: pd.Series) -> pd.DataFrame:
     """Return which models (columns) are in which set (rows), without those in all sets."""
     names = sorted({model for models in members for model in models})
@@ -135,10 +152,9 @@ def _difference(values: Array, present: NDArray[np.bool_]) -> tuple[float, float
     difference = float(having.mean() - lacking.mean())
     if min(len(having), len(lacking)) < 2 or having.std() + lacking.std() == 0:
         return difference, np.nan, np.nan
-    interval = stats.ttest_ind(having, lacking, equal_var=False).confidence_interval(
-        statistics.LEVEL
-    )
-    return difference, float(interval.low), float(interval.high)
+    compared = CompareMeans(DescrStatsW(having), DescrStatsW(lacking))
+    low, high = compared.tconfint_diff(1 - statistics.LEVEL, usevar="unequal")
+    return difference, float(low), float(high)
 
 
 def _permuted(values: Array, present: NDArray[np.bool_], generator: np.random.Generator) -> float:
