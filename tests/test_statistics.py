@@ -114,6 +114,26 @@ def test_crossed_interval_covers_the_truth_where_images_alone_do_not():
     assert images / 300 <= 0.8
 
 
+def test_pooled_mean_counts_each_evaluator_of_each_table():
+    first, second = np.full((2, 5), 0.5), np.array([[1.0, 0, 0, 0, 0]])
+    found = statistics.pooled([(("a", "c"), first), (("c",), second)], generator())
+    assert found.mean == pytest.approx((0.5 + 0.5 + 0.2) / 3)
+    assert found.shares.tolist() == pytest.approx([0.5, 0.5, 0.2])
+    assert (found.n_tables, found.n_evaluators, found.n_images) == (2, 2, 5)
+    assert found.low < found.mean < found.high
+
+
+def test_pooled_interval_of_one_table_is_the_crossed_one():
+    values = generator(1).random((4, 9))
+    found = statistics.pooled([(("a", "b", "c", "d"), values)], generator(2))
+    assert (found.low, found.high) == statistics.crossed_interval(values, generator(2))
+
+
+def test_pooled_tables_must_be_of_the_same_images():
+    with pytest.raises(ValueError, match=r"tables of one set of images are pooled; met were"):
+        statistics.pooled([(("a",), np.ones((1, 3))), (("a",), np.ones((1, 4)))], generator())
+
+
 def test_holm_by_hand():
     # Sorted .01 .02 .04: times 3, 2, 1, and never below the one before.
     np.testing.assert_allclose(statistics.holm([0.04, 0.01, 0.02]), [0.04, 0.03, 0.04])

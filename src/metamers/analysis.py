@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from metamers import statistics, tables
-from metamers.cells import Cell, Experiments, cells, select
+from metamers.cells import Cell, Experiments, alike, cells, contrast, select
 from metamers.judgement import Members, recognition
 
-__all__ = ["by_set", "by_stage", "ensemble_gain", "recognition", "recognizability"]
+__all__ = [
+    "by_set",
+    "by_stage",
+    "comparisons",
+    "ensemble_gain",
+    "mean_over",
+    "recognition",
+    "recognizability",
+]
 
 
 def recognizability(
@@ -78,9 +86,9 @@ def by_stage(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0)
     """
     rows = []
     for name, chosen in select(cells(recognition), experiments):
-        for shared, alike in _alike(chosen).items():
+        for shared, similar in alike(chosen).items():
             for group in tables.GROUPS:
-                row = _pooled(alike, group, seed)
+                row = _pooled(similar, group, seed)
                 rows += [{"experiment": name, "group": group} | dict(shared) | row] if row else []
     return _frame(tables.RECOGNIZABILITY_BY_STAGE, rows)
 
@@ -101,9 +109,9 @@ def ensemble_gain(
     """
     rows = []
     for name, chosen in select(cells(recognition), experiments):
-        for shared, alike in _alike(chosen).items():
-            by_name = {cell.condition[2]: cell for cell in alike}
-            for ensemble, against, singles in _comparisons(list(by_name), members):
+        for shared, similar in alike(chosen).items():
+            by_name = {cell.condition[2]: cell for cell in similar}
+            for ensemble, against, singles in comparisons(list(by_name), members):
                 row = _gain(by_name[ensemble], [by_name[s] for s in singles], seed)
                 labels = {"model_set": ensemble, "against": against, "singles": singles}
                 rows += [{"experiment": name} | dict(shared) | labels | row] if row else []
@@ -128,6 +136,7 @@ def _by_evaluator(cell: Cell, seed: int) -> pd.DataFrame:
 
 
 def mean_over(cell: Cell, group: str, seed: int) -> dict[str, Any]:
+    """Return a cell's mean over a group: columns n_images to high of `recognizability_by_set`."""
     values = cell.recognised[cell.of(group)].astype(np.float64)
     shares = values.mean(axis=1)
     low, high = statistics.crossed_share_interval(values, np.random.default_rng(seed))
@@ -145,47 +154,24 @@ def _frame(table: tables.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=table.schema.names)
 
 
-def _alike(chosen: Iterable[Cell]) -> dict[tuple[tuple[str, str], ...], list[Cell]]:
-    """Return the cells that differ in their model set alone, by what they share."""
-    found: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
-    for cell in chosen:
-        shared = tuple((k, v) for k, v in cell.columns().items() if k != "model_set")
-        found.setdefault(shared, []).append(cell)
-    return found
-
-
-def _pooled(alike: Sequence[Cell], group: str, seed: int) -> dict[str, Any]:
-    """Return the mean over sets and evaluators, the evaluators aligned between sets."""
-    alike = [cell for cell in alike if cell.of(group).any()]
-    if not alike:
+def _pooled(chosen: Sequence[Cell], group: str, seed: int) -> dict[str, Any]:
+    parts = [cell.part(group) for cell in chosen if cell.of(group).any()]
+    if not parts:
         return {}
-    evaluators = sorted({name for cell in alike for name in cell.evaluators})
-    total = np.zeros((len(evaluators), len(alike[0].images)))
-    times = np.zeros(len(evaluators))
-    shares = []
-    for cell in alike:
-        chosen = cell.of(group)
-        where = np.searchsorted(evaluators, np.array(cell.evaluators)[chosen])
-        total[where] += cell.recognised[chosen]
-        times[where] += 1
-        shares.append(cell.recognised[chosen].mean(axis=1, dtype=np.float64))
-    used = times > 0
-    means = total[used] / times[used, None]
-    low, high = statistics.crossed_interval(means, np.random.default_rng(seed), weights=times[used])
-    every = np.concatenate(shares)
+    found = statistics.pooled(parts, np.random.default_rng(seed))
     return {
-        "n_sets": len(alike),
-        "n_evaluators": int(used.sum()),
-        "n_images": total.shape[1],
-        "mean": float(every.mean()),
-        "sd": float(every.std(ddof=1)) if len(every) > 1 else None,
-        "low": low,
-        "high": high,
+        "n_sets": found.n_tables,
+        "n_evaluators": found.n_evaluators,
+        "n_images": found.n_images,
+        "mean": found.mean,
+        "sd": float(found.shares.std(ddof=1)) if len(found.shares) > 1 else None,
+        "low": found.low,
+        "high": found.high,
     }
 
 
-def _comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, list[str]]]:
-    """Return each ensemble, what it is compared with, and the sets that this means."""
+def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, list[str]]]:
+    """Return each ensemble, what it is compared with, and the single sets that this means."""
     singles = [name for name in names if len(members[name]) == 1]
     found = []
     for ensemble in (name for name in names if len(members[name]) > 1):
@@ -196,33 +182,20 @@ def _comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str,
 
 
 def _gain(ensemble: Cell, singles: Sequence[Cell], seed: int) -> dict[str, Any]:
-    held_out = ensemble.held_out.copy()
-    for single in singles:
-        _require_alike(ensemble, single)
-        held_out &= single.held_out
-    if not held_out.any():
+    evaluators, difference = contrast(ensemble, singles)
+    if not evaluators:
         return {}
-    other = np.mean([single.recognised[held_out] for single in singles], axis=0)
-    difference = ensemble.recognised[held_out].astype(np.float64) - other
     low, high = statistics.crossed_interval(difference, np.random.default_rng(seed))
     images = statistics.bootstrap_interval(difference.mean(axis=0), np.random.default_rng(seed))
+    recognised = ensemble.recognised[np.isin(ensemble.evaluators, evaluators)]
     return {
         "n_images": difference.shape[1],
         "n_evaluators": difference.shape[0],
-        "ensemble": float(ensemble.recognised[held_out].mean(dtype=np.float64)),
-        "single": float(other.mean(dtype=np.float64)),
+        "ensemble": float(recognised.mean(dtype=np.float64)),
+        "single": float(recognised.mean(dtype=np.float64) - difference.mean()),
         "difference": float(difference.mean()),
         "low": low,
         "high": high,
         "images_low": float(images[0]),
         "images_high": float(images[1]),
     }
-
-
-def _require_alike(one: Cell, other: Cell) -> None:
-    if (one.evaluators, one.images) != (other.evaluators, other.images):
-        raise ValueError(
-            f"{one.condition!r} and {other.condition!r} cannot be compared: they were judged by "
-            f"{one.evaluators} and {other.evaluators}, on {len(one.images)} and "
-            f"{len(other.images)} images"
-        )

@@ -52,6 +52,12 @@ class Cell:
         }
         return groups[group]
 
+    def part(self, group: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Return the names and the recognition of the evaluators of a group."""
+        chosen = self.of(group)
+        names = tuple(np.array(self.evaluators)[chosen].tolist())
+        return names, self.recognised[chosen].astype(np.float64)
+
     def columns(self) -> dict[str, str]:
         """Return the condition, the rule and the ways as cells of a table's row."""
         return dict(zip(CONDITION_KEY, self.condition, strict=True)) | {
@@ -106,6 +112,46 @@ def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, l
             )
         chosen.append((name, [cell for c in conditions for cell in by_condition[c]]))
     return chosen
+
+
+def alike(chosen: Iterable[Cell]) -> dict[tuple[tuple[str, str], ...], list[Cell]]:
+    """Return the cells that differ in their model set alone, by what they share."""
+    found: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
+    for cell in chosen:
+        shared = tuple((k, v) for k, v in cell.columns().items() if k != "model_set")
+        found.setdefault(shared, []).append(cell)
+    return found
+
+
+def contrast(
+    one: Cell, others: Sequence[Cell], group: str = "held_out"
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return how much more one cell is recognised than the mean of others.
+
+    Returns
+    -------
+    evaluators
+        Those of the group for every cell; there may be none.
+    difference
+        Shape (evaluators, images), from -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the cells were judged by other evaluators or on other images.
+    """
+    chosen = one.of(group).copy()
+    for other in others:
+        if (one.evaluators, one.images) != (other.evaluators, other.images):
+            raise ValueError(
+                f"{one.condition!r} and {other.condition!r} cannot be compared: they were judged "
+                f"by {one.evaluators} and {other.evaluators}, on {len(one.images)} and "
+                f"{len(other.images)} images"
+            )
+        chosen &= other.of(group)
+    mean = np.mean([other.recognised[chosen] for other in others], axis=0, dtype=np.float64)
+    names = tuple(name for name, wanted in zip(one.evaluators, chosen, strict=True) if wanted)
+    return names, one.recognised[chosen] - mean
 
 
 def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.multitest import multipletests
@@ -79,6 +82,58 @@ def crossed_interval(
     total = drawn.sum(axis=1) * columns
     low, high = np.quantile(sums[total > 0] / total[total > 0], _TAILS)
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A mean over several tables of evaluators by images, with its interval.
+
+    Attributes
+    ----------
+    shares
+        The mean of each evaluator in each table, whose mean is ``mean``.
+    low, high
+        Ends of the 95 % interval; images and evaluators are resampled, the same in all tables.
+        Of nothing but ones or zeros it is Wilson's for the number of images.
+    """
+
+    mean: float
+    low: float
+    high: float
+    shares: Array
+    n_tables: int
+    n_evaluators: int
+    n_images: int
+
+
+def pooled(
+    tables: Sequence[tuple[Sequence[str], Array]],
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> Pooled:
+    """Return the mean of tables whose evaluators overlap, and whose images are the same.
+
+    Parameters
+    ----------
+    tables
+        The names of a table's evaluators, and its values, shape (evaluators, images).
+    """
+    shapes = {values.shape[1] for _, values in tables}
+    if len(shapes) != 1:
+        raise ValueError(f"tables of one set of images are pooled; met were {shapes} images")
+    every = sorted({name for names, _ in tables for name in names})
+    total, times = np.zeros((len(every), shapes.pop())), np.zeros(len(every))
+    for names, values in tables:
+        at = np.searchsorted(every, list(names))
+        total[at] += values
+        times[at] += 1
+    shares = np.concatenate([values.mean(axis=1, dtype=np.float64) for _, values in tables])
+    means = total / times[:, None]
+    if means.min() == means.max() and means.min() in (0, 1):
+        low, high = crossed_share_interval(means, generator)
+    else:
+        low, high = crossed_interval(means, generator, resamples, weights=times)
+    return Pooled(float(shares.mean()), low, high, shares, len(tables), len(every), total.shape[1])
 
 
 def wilson_interval(successes: ArrayLike, n: int) -> tuple[Array, Array]:

@@ -29,6 +29,7 @@ from metamers.table_columns import (
 from metamers.tables_of_images import (
     IMAGE_METRICS,
     OPTIMISATION,
+    POWER,
     PREDICTIONS,
     REFERENCE_PREDICTIONS,
     REFERENCES,
@@ -61,6 +62,7 @@ __all__ = [
     "MIXED_SETS",
     "OPTIMISATION",
     "PAPER_COMPARISON",
+    "POWER",
     "PREDICTIONS",
     "RECOGNITION",
     "RECOGNIZABILITY",
@@ -97,6 +99,7 @@ TABLES = {
         ENSEMBLE_GAIN,
         IMAGE_METRICS,
         SIMILARITY,
+        POWER,
         MIXED_SETS,
         DIFFERENCE_IN_MEANS,
         MIXED_REGRESSION,

@@ -116,3 +116,23 @@ SIMILARITY = Table(
     ),
     (*CONDITION_KEY, "evaluator", "comparison"),
 )
+
+POWER = Table(
+    "power",
+    "Divergence of random subsets of the images, by their number (section 4.5: is 80 enough?).",
+    pa.schema(
+        [
+            *CONDITION,
+            EVALUATOR,
+            MEMBER,
+            column("comparison", pa.string(), "distributions compared", allowed=COMPARISONS),
+            column("n_images", pa.int32(), "images of a subset"),
+            column("mean", pa.float64(), "mean divergence of the subsets", unit="bits, 0..1"),
+            column("sd", pa.float64(), "its standard deviation over subsets", nullable=True),
+            column("low", pa.float64(), "lower end of what 95 % of the subsets give"),
+            column("high", pa.float64(), "upper end of what 95 % of the subsets give"),
+            column("repeats", pa.int32(), "subsets"),
+        ]
+    ),
+    (*CONDITION_KEY, "evaluator", "comparison", "n_images"),
+)
