@@ -25,8 +25,8 @@ class Measure:
     per_image
         Whether it is one number per image; otherwise one per set of images.
     weights
-        Weights that it needs and that no package of the lock carries: keys of `WEIGHTS`,
-        separated by commas; empty if none.
+        Weights that it needs and that no package of the lock carries, a key of `WEIGHTS`;
+        empty if none.
     source
         The definition, and the library that computes it.
     """
@@ -51,16 +51,18 @@ WEIGHTS = {
         url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
         "weights-inception-2015-12-05-6726825d.pth",
         sha256_prefix="6726825d",
+        size_about=95_700_000,
         licence="Apache-2.0",
-        note="Inception v3 of TensorFlow's FID, 95.7 MB",
+        note="Inception v3 of the original FID",
     ),
     "alexnet": Weights(
         source="url",
         file="alexnet-owt-7be5be79.pth",
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
         sha256_prefix="7be5be79",
+        size_about=233_000_000,
         licence="BSD-3-Clause",
-        note="torchvision's AlexNet, 233 MB; the LPIPS heads come with torchmetrics",
+        note="torchvision's AlexNet; the LPIPS heads come with torchmetrics",
     ),
     "clip_rn50": Weights(
         source="url",
@@ -70,13 +72,6 @@ WEIGHTS = {
         sha256="afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762",
         licence="MIT",
         note="CLIP ResNet-50, a TorchScript archive",
-    ),
-    "clip_tokens": Weights(
-        source="url",
-        file="clipiqa_tokens.pt",
-        url="https://github.com/photosynthesis-team/piq/releases/download/v0.7.1/clipiqa_tokens.pt",
-        licence="Apache-2.0",
-        note="token ids of 'Good photo.' and 'Bad photo.', checked by their values",
     ),
 }
 """Files that metrics need and no package carries, by a name of this project."""
@@ -165,7 +160,7 @@ _CARDS = (
         "0 to 1",
         True,
         "Wang et al. 2023, CLIP ResNet-50, prompts 'Good photo.' and 'Bad photo.'; piq",
-        "clip_rn50,clip_tokens",
+        "clip_rn50",
     ),
     Measure(
         "kid",

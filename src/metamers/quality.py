@@ -1,142 +1,114 @@
-"""Image metrics between metamers and references (Table 1), one value per image.
+"""Image metrics between metamers and references (Table 1): all that can be computed, as rows.
 
 The definition, range and library of each are on its card in `metamers.measures`.
-torchmetrics is imported when the first metric is computed: that import takes seconds.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from metamers.measures import MEASURES, TABLE_1, WEIGHTS
+from metamers import frechet, learned
+from metamers.learned import FeatureNetwork, Features
+from metamers.measures import MEASURES, WEIGHTS, card
+from metamers.signal_metrics import METRICS, UNDEFINED, VIF_SMALLEST_SIDE, Metric
+from metamers.zoo import Weights
 
 COMPUTED = "computed"
-VIF_SMALLEST_SIDE = 41  # pixels; four scales of windows
-UNDEFINED = {
-    "psnr": "infinite: metamer and reference are identical",
-    "rase": "undefined: the reference is black",
-    "rase_windowed": "undefined: the reference has a black window",
-    "tv_ratio": "undefined: the reference or the metamer is constant",
-}
-
-Metric = Callable[[Tensor, Tensor], Tensor]
+SET_MEASURES = {"inception": ("fid", "kid")}
 
 
-def psnr(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the peak signal-to-noise ratio in dB, infinity for identical images."""
-    from torchmetrics.functional.image import peak_signal_noise_ratio
+@dataclass(frozen=True)
+class Instruments:
+    """What images are measured with: made once, used for many conditions.
 
-    return peak_signal_noise_ratio(
-        metamers, references, data_range=1.0, reduction="none", dim=(1, 2, 3)
-    )
-
-
-def ssim(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the structural similarity, -1 to 1."""
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
-    values = structural_similarity_index_measure(
-        metamers, references, data_range=1.0, reduction="none"
-    )
-    return values.reshape(-1)  # type: ignore[union-attr]
-
-
-def vif(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the visual information fidelity, 0 to about 1.
-
-    torchmetrics' noise variance of 2 is meant for pixels from 0 to 255, and it has no
-    ``data_range`` (its issue 3184): pixels in [0, 1] would reverse the order of images.
+    Attributes
+    ----------
+    metrics
+        Metrics of an image and its reference, by name.
+    features
+        Networks of the distances between sets, by name: images -> (n, features). Inception
+        gives ``fid`` and ``kid``, a network n ``frechet_n`` and ``kid_n``.
+    missing
+        Metrics that are not computed, and why.
     """
-    from torchmetrics.functional.image import visual_information_fidelity
 
-    return visual_information_fidelity(metamers * 255, references * 255, reduction="none").reshape(
-        -1
+    metrics: Mapping[str, Metric]
+    features: Mapping[str, Features]
+    missing: Mapping[str, str]
+
+
+def instruments(
+    cache: Path | None = None,
+    networks: Sequence[FeatureNetwork] = (),
+    *,
+    device: str | torch.device = "cpu",
+    weights: Mapping[str, Weights] = WEIGHTS,
+) -> Instruments:
+    """Return the metrics that can be computed here.
+
+    Parameters
+    ----------
+    cache
+        Folder with the weights of LPIPS, FID and CLIP-IQA; each is used if its file is there,
+        and else named as missing. None: all of them are missing.
+    networks
+        Classifiers for the measures of `metamers.measures.feature_cards`.
+    device
+        Where the networks of metrics run.
+    weights
+        Rows of the files.
+
+    Raises
+    ------
+    WeightsError
+        If a file of weights is there and is not the one meant.
+    """
+    files = {key: cache and learned.checked_file(key, cache, weights) for key in weights}
+    metrics, features = dict(METRICS), {}
+    if alexnet := files["alexnet"]:
+        metrics["lpips"] = learned.lpips(alexnet, device)
+    if clip := files["clip_rn50"]:
+        metrics["clip_iqa"] = learned.clip_iqa(clip, device)
+    if inception := files["inception"]:
+        features["inception"] = learned.inception(inception, device)
+    for network in networks:
+        metrics[f"perceptual_{network.name}"] = learned.perceptual(network.layers)
+        features[network.name] = network.features
+    missing = {
+        entry.name: _missing(weights[entry.weights])
+        for entry in MEASURES.values()
+        if entry.weights and not files[entry.weights]
+    }
+    return Instruments(metrics, features, missing)
+
+
+def _missing(weights: Weights) -> str:
+    return (
+        f"not computed: weights missing: {weights.file}; put it into the folder of weights "
+        f"(docs/weights.md), from {weights.url}"
     )
-
-
-def rase(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the relative average spectral error in percent, Wald's formula on whole images.
-
-    ``100 / mean(reference) * sqrt(mean over channels of the mean squared error)``.
-    torchmetrics takes windows instead, gives infinity for a reference with one black window,
-    and is 64 times too large (`rase_windowed`).
-    """
-    errors = (metamers.double() - references.double()).square().mean(dim=(1, 2, 3))
-    return 100 * errors.sqrt() / references.double().mean(dim=(1, 2, 3))
-
-
-def rase_windowed(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return torchmetrics' relative average spectral error over 64, in percent.
-
-    It divides the mean of a window by the window's area once more, 8 * 8. It pools a batch,
-    so that images go one by one.
-    """
-    from torchmetrics.functional.image import relative_average_spectral_error
-
-    pairs = zip(metamers.split(1), references.split(1), strict=True)
-    return torch.stack([relative_average_spectral_error(m, r) / 64 for m, r in pairs])
-
-
-def scc(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the spatial correlation coefficient, -1 to `scc_ceiling`."""
-    from torchmetrics.functional.image import spatial_correlation_coefficient
-
-    return spatial_correlation_coefficient(metamers, references, reduction="none").reshape(-1)
-
-
-def scc_ceiling(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the spatial correlation of references with themselves: 1, less flat windows."""
-    return scc(references, references)
-
-
-def tv(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the metamers' total variation per pixel and channel, 0 to 2."""
-    from torchmetrics.functional.image import total_variation
-
-    return total_variation(metamers, reduction="none") / metamers[0].numel()
-
-
-def tv_ratio(metamers: Tensor, references: Tensor) -> Tensor:
-    """Return the logarithm of the metamers' total variation over the references'."""
-    return (tv(metamers, references) / tv(references, references)).log()
-
-
-METRICS: Mapping[str, Metric] = {
-    "psnr": psnr,
-    "ssim": ssim,
-    "vif": vif,
-    "rase": rase,
-    "scc": scc,
-    "scc_ceiling": scc_ceiling,
-    "tv": tv,
-    "tv_ratio": tv_ratio,
-}
-"""Metrics of an image and its reference that need no weights."""
-
-MISSING = {
-    name: f"not computed: weights missing: {', '.join(WEIGHTS[key].file for key in keys)}; "
-    f"get them: {' '.join(WEIGHTS[key].url for key in keys)}"
-    for name in TABLE_1
-    if (keys := [key for key in MEASURES[name].weights.split(",") if key])
-}
-"""What is said of the metrics whose weights no package carries."""
 
 
 def measure(
     metamers: Tensor,
     references: Tensor,
     image_ids: Sequence[str],
+    tools: Instruments | None = None,
     *,
-    metrics: Mapping[str, Metric] = METRICS,
     device: str | torch.device = "cpu",
     batch_size: int = 16,
 ) -> pd.DataFrame:
     """Return each metric of each image: columns image_id, measure, value, status.
+
+    Distances between sets have no image_id. A value that is not finite, or not computed, is
+    empty, and the status says why.
 
     Parameters
     ----------
@@ -144,8 +116,8 @@ def measure(
         uint8, or floats in [0, 1], of shape (n, 3, height, width).
     image_ids
         Their names, in the same order.
-    metrics
-        By name: functions of metamers and references to one value per image.
+    tools
+        What to measure with; None: what needs no network.
     device
         Where to compute.
     batch_size
@@ -154,34 +126,36 @@ def measure(
     Raises
     ------
     ValueError
-        If shapes disagree, pixels leave [0, 1] or are not finite, or ids are too few.
+        If shapes disagree, there are no images, pixels leave [0, 1], or ids are too few.
     """
+    tools = tools or instruments()
     first, second = pixels(metamers, "metamers"), pixels(references, "references")
     if first.shape != second.shape or len(first) != len(image_ids):
         raise ValueError(
             f"metamers have the shape {tuple(first.shape)}, references {tuple(second.shape)}, "
             f"and there are {len(image_ids)} image ids; they have to agree"
         )
-    batches = [
-        (m.to(device), r.to(device))
-        for m, r in zip(first.split(batch_size), second.split(batch_size), strict=True)
-    ]
-    rows = []
+    missing = dict(tools.missing) | _too_small(first)
+    metrics = {name: metric for name, metric in tools.metrics.items() if name not in missing}
+    values: dict[str, list[float]] = {name: [] for name in metrics}
+    features: dict[str, list[Tensor]] = {name: [] for name in tools.features}
     with torch.inference_mode():
-        for name, metric in metrics.items():
-            if name == "vif" and min(first.shape[2:]) < VIF_SMALLEST_SIDE:
-                status = (
-                    f"not computed: images of {tuple(first.shape[2:])} pixels, and VIF needs "
-                    f"{VIF_SMALLEST_SIDE}"
-                )
-                rows += [_row(image, name, math.nan, status) for image in image_ids]
-                continue
-            values = torch.cat([metric(m, r).double().cpu() for m, r in batches]).tolist()
-            rows += [
-                _row(image, name, value) for image, value in zip(image_ids, values, strict=True)
-            ]
-    for name, status in MISSING.items():
-        owners = image_ids if MEASURES[name].per_image else [None]
+        for batch in zip(first.split(batch_size), second.split(batch_size), strict=True):
+            pair = batch[0].to(device), batch[1].to(device)
+            for name, metric in metrics.items():
+                values[name] += metric(*pair).double().tolist()
+            for name, network in tools.features.items():
+                features[name].append(torch.stack([network(images) for images in pair]).cpu())
+    rows = [
+        _row(image, name, value)
+        for name, found in values.items()
+        for image, value in zip(image_ids, found, strict=True)
+    ]
+    rows += [
+        row for name, parts in features.items() for row in _set_rows(name, torch.cat(parts, 1))
+    ]
+    for name, status in missing.items():
+        owners = image_ids if card(name).per_image else [None]
         rows += [_row(owner, name, math.nan, status) for owner in owners]
     return pd.DataFrame(rows)
 
@@ -196,6 +170,8 @@ def pixels(images: Tensor, name: str) -> Tensor:
     """
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"{name} have the shape {tuple(images.shape)}; expected is (n, 3, h, w)")
+    if not len(images):
+        raise ValueError(f"there are no {name}")
     if images.dtype == torch.uint8:
         return images.float() / 255
     if not images.is_floating_point():
@@ -204,6 +180,26 @@ def pixels(images: Tensor, name: str) -> Tensor:
     if not (low >= 0 and high <= 1):
         raise ValueError(f"{name} have pixels from {low!r} to {high!r}; expected are 0 to 1")
     return images.float()
+
+
+def _too_small(images: Tensor) -> dict[str, str]:
+    side = min(images.shape[2:])
+    if side >= VIF_SMALLEST_SIDE:
+        return {}
+    return {"vif": f"not computed: images of {side} pixels; VIF needs {VIF_SMALLEST_SIDE} or more"}
+
+
+def _set_rows(network: str, features: Tensor) -> list[dict[str, str | float | None]]:
+    """Return the distances between the sets; features are (metamers and references, n, d)."""
+    metamers, references = features.numpy()
+    names = SET_MEASURES.get(network, (f"frechet_{network}", f"kid_{network}"))
+    if len(metamers) < 2:
+        return [_row(None, name, math.nan, "not computed: a set of one image") for name in names]
+    distances = (
+        frechet.frechet_distance(metamers, references),
+        frechet.kernel_distance(references, metamers),
+    )
+    return [_row(None, name, value) for name, value in zip(names, distances, strict=True)]
 
 
 def _row(
