@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+import json
 import pickle
-from collections.abc import Callable, Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from metamers import restricted
+from metamers import integrity, restricted
+from metamers.converters import CONVERTERS, READERS
 from metamers.weight_errors import (
     OtherArchitectureError,
     RenamedKeysError,
+    TruncatedFileError,
     UnreadableFileError,
-    UnsafePickleError,
     WeightsError,
 )
-from metamers.zoo import Layout
+from metamers.zoo import Layout, Weights
 
 SHOWN = 4
+"""How many names an error lists."""
 
 
 def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint under exactly the names and shapes of ``model``.
 
-    ``model`` is the architecture itself, without a normalisation in front. The counters
-    ``num_batches_tracked``, which old checkpoints lack and inference never reads, are filled in.
+    The layout is applied in this order: ``nested``, ``keep``, ``drop`` (names as they are stored),
+    ``rename``, ``convert``, ``by_order``. The counters ``num_batches_tracked``, which old
+    checkpoints lack and inference never reads, are filled in.
+
+    Parameters
+    ----------
+    path
+        A safetensors file, a torch checkpoint, or what the layout's converter reads.
+    layout
+        The row's ``weights.layout``.
+    model
+        The architecture itself, without a normalisation in front.
 
     Raises
     ------
@@ -37,106 +51,127 @@ def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor
         If the file cannot be read as plain data, or its names or shapes, after the layout, are
         not those of the model; the subclass says in which way.
     """
+    if layout.convert and layout.convert not in CONVERTERS:
+        raise WeightsError(
+            f"weights.layout.convert is {layout.convert!r}; allowed are {sorted(CONVERTERS)}"
+        )
     content = READERS.get(layout.convert, read_checkpoint)(path)
-    entries = _named(_descend(content, layout.nested, path), layout, path)
+    entries = _renamed(_kept(_descend(content, layout.nested, path), layout, path), layout, path)
     if layout.convert:
-        entries = _converter(layout.convert)(entries, model)
+        entries = CONVERTERS[layout.convert](entries)
+    _refuse_other_things(entries, path)
     expected = model.state_dict()
     if layout.by_order:
         entries = _by_order(entries, expected, path)
     return _matched(entries, expected, path)
 
 
-def read_checkpoint(path: Path) -> Any:
-    """Return what a safetensors file or a torch checkpoint holds; no code of it is run."""
+def read_checkpoint(path: Path) -> object:
+    """Return what a safetensors file or a torch checkpoint holds; no code of it is run.
+
+    Beside tensors and containers, a torch checkpoint may hold `restricted.PLAIN_DATA`.
+
+    Raises
+    ------
+    UnsafePickleError
+        If it asks for anything else.
+    WebPageError, TruncatedFileError, UnreadableFileError
+        If it is a web page, ends too early, or is no checkpoint.
+    """
+    integrity.check_form(path, Weights(source="local", file=path.name))
     if path.suffix == ".safetensors":
-        return load_file(path)
+        return _read_safetensors(path)
+    plain = [(value, name) for name, value in restricted.PLAIN_DATA.items()]
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # numpy makes the class of a dtype on the fly; torch asks for it by its own name.
+        with torch.serialization.safe_globals([*plain, *_NUMBER_DTYPES]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UnsafePickleError(
-            f"{str(path)!r} holds more than tensors and was not loaded: {error}"
-        ) from error
-    except (RuntimeError, EOFError, ValueError) as error:
+        raise _unpickling_error(path, str(error)) from error
+    except EOFError as error:
+        raise TruncatedFileError(f"{str(path)!r} ends within its pickle") from error
+    except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
+        if isinstance(error, WeightsError):
+            raise
         raise UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {error}") from error
 
 
-def keras_squeezenet(layers: Mapping[str, Any], model: nn.Module) -> dict[str, Tensor]:
-    """Return torchvision's names and layout for SqueezeNet 1.1 as Keras stores it.
-
-    Kernels are height, width, in, out there, and the input is BGR in 0..255 less the Caffe mean.
-    Both are folded into the first convolution, so that the network takes RGB normalised with
-    ImageNet's mean and standard deviation.
-    """
-    blocks = dict(zip(range(2, 10), (3, 4, 6, 7, 9, 10, 11, 12), strict=True))
-    modules = {"conv1": "features.0", "conv10": "classifier.1"} | {
-        f"fire{fire}/{part}": f"features.{index}.{part.replace('squeeze1x1', 'squeeze')}"
-        for fire, index in blocks.items()
-        for part in ("squeeze1x1", "expand1x1", "expand3x3")
-    }
-    entries: dict[str, Tensor] = {}
-    for layer, (kernel, bias) in layers.items():
-        module = modules.get(layer, layer)
-        entries[f"{module}.weight"] = torch.from_numpy(
-            np.ascontiguousarray(np.transpose(kernel, (3, 2, 0, 1)), dtype=np.float32)
-        )
-        entries[f"{module}.bias"] = torch.from_numpy(np.array(bias, dtype=np.float32))
-    return _fold_caffe_input(entries, "features.0")
+_NUMBER_DTYPES = [type(torch.empty(0, dtype=kind).numpy().dtype) for kind in (
+    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+)]  # fmt: skip
 
 
-def _fold_caffe_input(entries: dict[str, Tensor], first: str) -> dict[str, Tensor]:
-    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)
-    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)
-    caffe_mean = torch.tensor([122.679, 116.669, 104.006], dtype=torch.float64)
-    kernel = entries[f"{first}.weight"].double().flip(1)
-    per_channel = kernel.sum(dim=(2, 3))
-    bias = entries[f"{first}.bias"].double() + per_channel @ (255 * mean - caffe_mean)
-    return entries | {
-        f"{first}.weight": (kernel * 255 * std[:, None, None]).float(),
-        f"{first}.bias": bias.float(),
-    }
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise UnreadableFileError(f"{str(path)!r} is no safetensors file: {error}") from error
 
 
-READERS: dict[str, Callable[[Path], Any]] = {"keras_squeezenet": restricted.read_numpy_pickle}
-CONVERTERS: dict[str, Callable[[Any, nn.Module], dict[str, Tensor]]] = {
-    "keras_squeezenet": keras_squeezenet
-}
+def _unpickling_error(path: Path, message: str) -> WeightsError:
+    """Return our error for torch's, whose message names what the pickle asked for."""
+    asked = re.search(r"GLOBAL (\S+)", message)
+    if asked:
+        return restricted.refusal(path, asked.group(1))
+    if re.search(r"Unsupported|[Cc]an only|Only persistent|Trying to", message):
+        return restricted.refusal(path, message.splitlines()[0])
+    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {message}")
 
 
-def _converter(name: str) -> Callable[[Any, nn.Module], dict[str, Tensor]]:
-    if name not in CONVERTERS:
-        raise WeightsError(
-            f"the row's layout names the converter {name!r}; there are {sorted(CONVERTERS)}"
-        )
-    return CONVERTERS[name]
-
-
-def _descend(content: Any, nested: tuple[str, ...], path: Path) -> Mapping[str, Any]:
+def _descend(content: object, nested: tuple[str, ...], path: Path) -> Mapping:
     for key in nested:
         if not isinstance(content, Mapping) or key not in content:
-            met = sorted(map(str, content))[:SHOWN] if isinstance(content, Mapping) else content
             raise RenamedKeysError(
-                f"{str(path)!r} has no entry {key!r} to descend to; its entries are {met!r}. "
+                f"{str(path)!r} has no entry {key!r} to descend to; there is {_shown(content)}. "
                 "Look at the row's weights.layout.nested"
             )
         content = content[key]
     if not isinstance(content, Mapping):
-        raise RenamedKeysError(f"{str(path)!r} holds a {type(content).__name__}, no state dict")
+        raise RenamedKeysError(
+            f"{str(path)!r} holds {_shown(content)}, no state dict. "
+            "Look at the row's weights.layout.nested"
+        )
     return content
 
 
-def _named(entries: Mapping[str, Any], layout: Layout, path: Path) -> dict[str, Any]:
+def _kept(entries: Mapping, layout: Layout, path: Path) -> dict:
     kept = {
-        name.removeprefix(layout.keep): value
+        str(name).removeprefix(layout.keep): value
         for name, value in entries.items()
-        if name.startswith(layout.keep) and name not in layout.drop
+        if str(name).startswith(layout.keep) and name not in layout.drop
     }
     if not kept:
         raise RenamedKeysError(
-            f"{str(path)!r} has no entry that begins with {layout.keep!r}; it begins with "
-            f"{list(entries)[:SHOWN]}. Look at the row's weights.layout"
+            f"{str(path)!r} has no entry that begins with {layout.keep!r}; there is "
+            f"{_shown(entries)}. Look at the row's weights.layout.keep"
         )
     return kept
+
+
+def _renamed(entries: Mapping, layout: Layout, path: Path) -> dict:
+    renamed: dict = {}
+    for stored, value in entries.items():
+        name = stored
+        for pattern, replacement in layout.rename.items():
+            name = re.sub(pattern, replacement, name)
+        if name in renamed:
+            raise RenamedKeysError(
+                f"{str(path)!r}: two entries become {name!r} by the row's weights.layout.rename, "
+                f"the second is {stored!r}"
+            )
+        renamed[name] = value
+    return renamed
+
+
+def _refuse_other_things(entries: Mapping, path: Path) -> None:
+    other = {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
+    if other:
+        name, value = next(iter(other.items()))
+        raise RenamedKeysError(
+            f"{str(path)!r} has {len(other)} entries that are no tensors; the first, {name!r}, is "
+            f"{_shown(value)}. Look at the row's weights.layout.nested"
+        )
 
 
 def _by_order(
@@ -144,7 +179,8 @@ def _by_order(
 ) -> dict[str, Tensor]:
     if len(entries) != len(expected):
         raise OtherArchitectureError(
-            f"{str(path)!r} has {len(entries)} entries; the architecture has {len(expected)}"
+            f"{str(path)!r} has {len(entries)} entries; the architecture has {len(expected)}, and "
+            "they are to be matched by order. Look at the row's architecture"
         )
     return dict(zip(expected, entries.values(), strict=True))
 
@@ -152,21 +188,43 @@ def _by_order(
 def _matched(
     entries: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
 ) -> dict[str, Tensor]:
-    counters = {n: t for n, t in expected.items() if n.endswith(".num_batches_tracked")}
+    counters = {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}
     entries = counters | dict(entries)
     missing = [name for name in expected if name not in entries]
     unexpected = [name for name in entries if name not in expected]
-    if missing or unexpected:
-        raise RenamedKeysError(
-            f"{str(path)!r} lacks {len(missing)} names ({missing[:SHOWN]}) and has "
-            f"{len(unexpected)} that the architecture has not ({unexpected[:SHOWN]}). "
-            "Look at the row's weights.layout"
-        )
-    other = [n for n in expected if entries[n].shape != expected[n].shape]
-    if other:
-        shapes = [(n, tuple(entries[n].shape), tuple(expected[n].shape)) for n in other[:SHOWN]]
+    _refuse_other_shapes(entries, expected, path)
+    if not missing and not unexpected:
+        return {name: entries[name] for name in expected}
+    met = (
+        f"{str(path)!r} lacks {len(missing)} of {len(expected)} names, {missing[:SHOWN]}, and has "
+        f"{len(unexpected)} that the architecture does not know, {unexpected[:SHOWN]}"
+    )
+    same_shapes = Counter(entries[n].shape for n in unexpected) == Counter(
+        expected[n].shape for n in missing
+    )
+    if missing and unexpected and not same_shapes:
         raise OtherArchitectureError(
-            f"{str(path)!r} has {len(other)} tensors of other shapes than the architecture "
-            f"(name, met, expected): {shapes}. Look at the row's architecture"
+            f"{met}; their shapes differ too. Look at the row's architecture and file"
         )
-    return {name: entries[name] for name in expected}
+    raise RenamedKeysError(f"{met}. Look at the row's weights.layout")
+
+
+def _refuse_other_shapes(
+    entries: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
+) -> None:
+    other = [
+        (name, tuple(entries[name].shape), tuple(tensor.shape))
+        for name, tensor in expected.items()
+        if name in entries and entries[name].shape != tensor.shape
+    ]
+    if other:
+        raise OtherArchitectureError(
+            f"{str(path)!r} has {len(other)} tensors of other shapes than the architecture; "
+            f"(name, met, expected): {other[:SHOWN]}. Look at the row's architecture and file"
+        )
+
+
+def _shown(content: object) -> str:
+    if isinstance(content, Mapping):
+        return f"a mapping of {len(content)} entries, {list(content)[:SHOWN]}"
+    return f"a {type(content).__name__}"

