@@ -11,8 +11,7 @@ import altair as alt
 import pandas as pd
 
 from metamers import figures, images, metamer_files, tables
-from metamers.figures.tolerances import BoundCard
-from metamers.measures import MEASURES
+
 
 EXAMPLES = 4  # reference images shown in the figure of examples
 
@@ -106,7 +105,6 @@ def image_metrics(material: Material) -> alt.TopLevelMixin:
     """Fig 4."""
     return figures.image_metrics(
         material.of_main("image_metrics"),
-        MEASURES,
         labels=material.labels,
         stages=material.stages,
     )
@@ -121,15 +119,9 @@ def similarity(material: Material) -> alt.TopLevelMixin:
 
 def bounds(material: Material) -> alt.TopLevelMixin:
     """Fig 6."""
-    used = material.config["experiments"]["bounds"]["bounds"]
-    declared = material.config["bounds"]
-    cards = {
-        name: BoundCard(_bound_size(name, declared[name]), declared[name]["center"])
-        for name in used
-    }
     return figures.bounds(
         material.tables["recognizability"],
-        cards,
+        material.config["bounds"],
         experiment="bounds",
         labels=material.labels,
         stages=material.stages,
@@ -153,6 +145,16 @@ def difference_in_means(material: Material) -> alt.TopLevelMixin:
     )
 
 
+def ensemble_gain(material: Material) -> alt.TopLevelMixin:
+    """How much better ensembles transfer."""
+    return figures.ensemble_gain(
+        material.tables["ensemble_gain"],
+        experiment="main",
+        labels=material.labels,
+        stages=material.stages,
+    )
+
+
 def optimisation(material: Material) -> alt.TopLevelMixin:
     """Loss along the way."""
     return figures.loss_traces(
@@ -163,6 +165,7 @@ def optimisation(material: Material) -> alt.TopLevelMixin:
 FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "examples": examples,
     "recognizability": recognizability,
+    "ensemble_gain": ensemble_gain,
     "image_metrics": image_metrics,
     "similarity": similarity,
     "bounds": bounds,
@@ -180,8 +183,3 @@ def _spread(ids: Sequence[str], count: int) -> list[str]:
     ordered = sorted(ids)
     step = max(1, len(ordered) // count)
     return ordered[::step][:count]
-
-
-def _bound_size(name: str, bound: Mapping[str, Any]) -> str:
-    sign = {"linf": "ℓ∞", "l2": "ℓ2"}[bound["norm"]]
-    return f"{sign} {bound['radius']}"

@@ -204,7 +204,14 @@ class Plan:
     def figures(self) -> list[str]:
         """Return the names of all figures of the run."""
         of = {
-            "main": ["examples", "recognizability", "image_metrics", "similarity", "optimisation"],
+            "main": [
+                "examples",
+                "recognizability",
+                "ensemble_gain",
+                "image_metrics",
+                "similarity",
+                "optimisation",
+            ],
             "bounds": ["bounds"],
             "mixed": ["mixed_sets", "difference_in_means"],
         }

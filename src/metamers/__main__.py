@@ -1,0 +1,5 @@
+"""``python -m metamers``."""
+
+from metamers.cli import app
+
+app()

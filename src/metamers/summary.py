@@ -1,0 +1,71 @@
+"""A finished run in a screenful of text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from metamers import tables
+
+_RULE = {"rule": "self", "ways": "1000"}
+
+
+def text(run: Path) -> str:
+    """Return recognizability by set and stage, and what ensembles gain over single models.
+
+    Parameters
+    ----------
+    run
+        Folder of a finished run, ``results/<run>``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no tables yet.
+    """
+    folder = run / "tables"
+    if not (folder / "recognizability_by_set.parquet").exists():
+        raise FileNotFoundError(f"{folder} has no tables: has the run finished? (snakemake -n)")
+    by_set = _primary(tables.RECOGNIZABILITY_BY_SET, folder)
+    gain = _primary(tables.ENSEMBLE_GAIN, folder)
+    return "\n".join([*_recognizability(by_set), "", *_gain(gain), ""])
+
+
+def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
+    frame = tables.read(table, folder / f"{table.name}.parquet")
+    chosen = (frame["rule"] == _RULE["rule"]) & (frame["ways"] == _RULE["ways"])
+    return frame[chosen & (frame["experiment"] == "main")]
+
+
+def _recognizability(frame: pd.DataFrame) -> list[str]:
+    lines = [
+        "Share of metamers that a model takes for the same of 1000 classes as their reference,",
+        "mean over models and images [95 % bootstrap interval over both]:",
+        "",
+        f"{'model set':<24}{'stage':<9}{'own members':<22}held-out models",
+    ]
+    for (model_set, stage), rows in frame.groupby(["model_set", "stage"], sort=False):
+        cells = {row.group: row for row in rows.itertuples()}
+        own, held_out = (_cell(cells.get(group)) for group in ("members", "held_out"))
+        lines.append(f"{model_set:<24}{stage:<9}{own:<22}{held_out}")
+    n_images = int(frame["n_images"].max()) if len(frame) else 0
+    return [*lines, f"(n = {n_images} images)"]
+
+
+def _cell(row: object) -> str:
+    if row is None:
+        return "none"
+    interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"  # type: ignore[attr-defined]
+    return f"{row.mean:.2f}{interval} ({row.n_evaluators})"  # type: ignore[attr-defined]
+
+
+def _gain(frame: pd.DataFrame) -> list[str]:
+    lines = ["Ensemble less the mean of its own single models, by models held out for all:", ""]
+    for row in frame[frame["against"] == "members"].itertuples():
+        interval = f"[{row.low:+.2f}, {row.high:+.2f}]"
+        lines.append(
+            f"{row.model_set:<24}{row.stage:<9}{row.difference:+.2f} {interval} "
+            f"({row.n_images} images, {row.n_evaluators} models)"
+        )
+    return lines if len(lines) > 2 else []
