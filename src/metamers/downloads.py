@@ -16,7 +16,7 @@ from metamers import http_answers, integrity
 from metamers.http_answers import Access, NoRangesError, TransientError
 from metamers.weight_errors import DownloadError, WebPageError
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def download(remote: Remote, part: Path, access: Access) -> str:
     DownloadError
         If the server refuses, or fails too often in a row; what came stays for the next call.
     WebPageError
-        If a web page came in place of the file; `page_of` holds it.
+        If a web page came in place of the file; the error says where the page is kept.
     """
     part.parent.mkdir(parents=True, exist_ok=True)
     with requests.Session() as session:
@@ -80,9 +80,9 @@ def retrying(access: Access, progress: Callable[[], int]) -> tenacity.Retrying:
     It gives up, with the last error, after ``access.attempts`` failures in a row between which
     ``progress`` did not grow.
     """
-    pause = tenacity.wait_exponential_jitter(
-        access.first_pause, access.longest_pause, jitter=access.first_pause
-    )
+    pause = tenacity.wait_exponential(
+        access.first_pause, access.longest_pause
+    ) + tenacity.wait_random(0, access.first_pause)
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),
         stop=_NoProgress(progress, access.attempts),
@@ -134,11 +134,11 @@ def _transfer(session: requests.Session, remote: Remote, part: Path, access: Acc
             return _receive(response, remote, state, part)
         page = _keep_page(response, part)
     if remote.confirm is None:
-        raise _page_error(url, remote, page)
+        raise _page_error(url, remote, page, part)
     following = remote.confirm(page)
     with http_answers.ask(session, following, access, headers) as response:
         if http_answers.is_page(response):
-            raise _page_error(following, remote, _keep_page(response, part))
+            raise _page_error(following, remote, _keep_page(response, part), part)
         page_of(part).unlink()
         return _receive(response, remote, state, part)
 
@@ -228,9 +228,10 @@ def _keep_page(response: requests.Response, part: Path) -> str:
     return page
 
 
-def _page_error(url: str, remote: Remote, page: str) -> WebPageError:
+def _page_error(url: str, remote: Remote, page: str, part: Path) -> WebPageError:
     return WebPageError(
-        f"{url}: a web page, {http_answers.title(page)!r}, came in place of {remote.file!r}"
+        f"{url}: a web page, {http_answers.title(page)!r}, came in place of {remote.file!r}",
+        page_of(part),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class WeightsError(ValueError):
     """Weights cannot be used; the message says what was met and what to do."""
@@ -16,7 +18,11 @@ class DownloadError(WeightsError):
 
 
 class WebPageError(WeightsError):
-    """A web page was saved in place of the weights."""
+    """A web page came, or was saved, in place of the weights; ``page`` is where a page is kept."""
+
+    def __init__(self, message: str, page: Path | None = None) -> None:
+        super().__init__(message)
+        self.page = page
 
 
 class TruncatedFileError(WeightsError):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
-from metamers import archives, downloads, packages
+from metamers import archives, downloads, drive, packages
 from metamers.downloads import Remote
 from metamers.http_answers import Access
-from metamers.weight_errors import DownloadError
 from metamers.zoo import Weights
 
 
@@ -27,29 +25,9 @@ def _fetch_sdist(weights: Weights, part: Path, cache: Path, _: Access) -> str:
 
 
 def _fetch_gdrive(weights: Weights, part: Path, _: Path, access: Access) -> str:
-    url = drive_url(weights.url)
-    remote = Remote(url, weights.file, weights.size, confirm=_confirmed_url)
+    url = drive.drive_url(weights.url)
+    remote = Remote(url, weights.file, weights.size, confirm=drive.confirmed_url)
     return downloads.download(remote, part, access)
-
-
-def drive_url(link: str) -> str:
-    """Return the address of a Google Drive file, from its id or any link to it."""
-    found = re.search(r"(?:[?&]id=|/d/)([\w-]{10,})", link)
-    identifier = found.group(1) if found else link
-    return (
-        f"https://drive.usercontent.google.com/download?id={identifier}&export=download&confirm=t"
-    )
-
-
-def _confirmed_url(page: str) -> str:
-    """Return where the "too large to scan for viruses" page of Google Drive leads."""
-    from gdown.download import get_url_from_gdrive_confirmation
-    from gdown.exceptions import FileURLRetrievalError
-
-    try:
-        return get_url_from_gdrive_confirmation(page)
-    except FileURLRetrievalError as error:
-        raise DownloadError(f"Google Drive does not give the file: {error}") from error
 
 
 FETCHERS: dict[str, Callable[[Weights, Path, Path, Access], str]] = {

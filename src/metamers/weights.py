@@ -134,7 +134,9 @@ def _fetch(weights: Weights, path: Path, cache: Path, access: Access) -> None:
     try:
         stated = FETCHERS[weights.source](weights, part, cache, access)
     except WebPageError as error:
-        aside = quarantine.set_aside(downloads.page_of(part), str(error), cache)
+        if error.page is None:
+            raise
+        aside = quarantine.set_aside(error.page, str(error), cache)
         raise WebPageError(f"{error}. The page was set aside as {str(aside)!r}") from error
     expected = weights_lock.expected_hash(weights, lock_path(cache)) or stated
     with quarantine.setting_aside(part, cache):
