@@ -129,5 +129,16 @@ def test_unknown_model_set_is_refused():
         )
 
 
+def test_member_without_an_identity_of_weights_is_refused():
+    with pytest.raises(ValueError, match=r"the weights of \['b'\] have no identity"):
+        recognition(
+            predictions({"a": (1, 2, 3)}),
+            reference_predictions({"a": (1, 2, 3)}),
+            references(),
+            MEMBERS,
+            {"a": "wa"},
+        )
+
+
 def test_images_are_those_of_the_references(judged):
     assert set(judged["image_id"]) == set(IMAGES)

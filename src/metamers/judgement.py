@@ -36,12 +36,19 @@ def recognition(
     members
         The models of each set, in order.
     weights
-        Identity of each model's weights; models of one identity are flagged.
+        Identity of the weights of each evaluator and member; models of one identity are
+        flagged.
 
     Returns
     -------
     pandas.DataFrame
         The columns of the table `recognition`; names as categories, to keep it small.
+
+    Raises
+    ------
+    ValueError
+        If a prediction has no prediction of its reference, or its model set or the weights of
+        a model are not known.
     """
     judged = _with_references(predictions, reference_predictions, references)
     judged = judged.merge(
@@ -108,6 +115,12 @@ def _flags(
     unknown = sorted(set(pairs["model_set"]) - set(members))
     if unknown:
         raise ValueError(f"predictions are of the model sets {unknown}; known are {[*members]}")
+    judges = {*pairs["evaluator"], *(m for s in pairs["model_set"].unique() for m in members[s])}
+    if judges - set(weights):
+        raise ValueError(
+            f"the weights of {sorted(judges - set(weights))} have no identity; members and "
+            f"evaluators need one, given were those of {sorted(weights)}"
+        )
     pairs["member"] = [e in members[s] for s, e in pairs.itertuples(index=False)]
     pairs["same_weights"] = [
         e not in members[s] and weights[e] in {weights[m] for m in members[s]}
