@@ -136,10 +136,12 @@ def markdown(judged: pd.DataFrame, run: Mapping[str, str]) -> str:
     lines = [
         "# The paper's claims on this run",
         "",
-        f"Made from the table `claims` ({made}); do not edit. An effect with a 95 % interval",
-        "decides each claim: confirmed or refuted where the whole interval lies on one side of",
-        "the threshold, undecided where it does not. Where these models and images give no",
-        "interval, there is no verdict. How each interval is made: [evaluation.md](evaluation.md).",
+        f"Made from the table `claims` ({made}); do not edit.",
+        "",
+        "An effect with a 95 % interval decides each claim: confirmed or refuted where the whole",
+        "interval lies on one side of the threshold, undecided where it does not. Where these",
+        "models and images give no interval, there is no verdict. How the intervals are made:",
+        "[evaluation.md](evaluation.md).",
         "",
         "| claim | effect | 95 % interval | n | verdict |",
         "|---|---|---|---|---|",
@@ -186,11 +188,12 @@ def _reason(found: Effect, claim: Claim) -> str:
 
 def _paragraph(row: Mapping[str, Any]) -> list[str]:
     side = f"{row['confirms']} {row['threshold']:g}"
+    found = f"- Found: {_number(row['effect'])}, interval {_interval(row)}, from {row['n']}."
     return [
         f"{row['statement']} ({row['place']})",
         "",
         f"- Effect: {row['measure']}. Confirmed where the interval lies {side}.",
-        f"- Found: {_number(row['effect'])}, interval {_interval(row)}, from {row['n'] or '–'}.",
+        *([found] if row["n"] else []),
         f"- Verdict: **{row['verdict']}**: {row['reason']}.",
     ]
 
