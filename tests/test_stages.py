@@ -2,7 +2,22 @@ import pytest
 import torch
 from torch import nn
 
-from metamers.stages import Features, Listener, block_names, index_at
+from metamers.stages import (
+    Features,
+    Listener,
+    as_vectors,
+    block_names,
+    index_at,
+    module_at,
+    pass_gradients_through,
+)
+from metamers.zoo import ModelSpec, Weights
+
+
+def row(**changes):
+    values = {"label": "Tiny", "family": "cnn", "training": "random", "parameters": 0}
+    values |= {"name": "tiny", "architecture": "own:tiny", "normalisation": None}
+    return ModelSpec(**values, blocks=("[02]",), weights=Weights("random"), **changes)
 
 
 @pytest.fixture
@@ -68,3 +83,55 @@ def test_identity_rectifier_passes_gradients_where_the_unit_is_off(network):
     images.grad = None
     network[0](images).sum().backward()
     assert torch.equal(before, images.grad)
+
+
+def test_identity_rectifier_is_found_behind_a_shuffle_of_channels():
+    """As in ShuffleNet: half of the channels pass, half come from a rectifier, interleaved."""
+    values = torch.tensor([[-1.0, 2.0, -3.0, 4.0]], requires_grad=True)
+    passed, rectified = values[:, :2], values[:, 2:].relu()
+    both = torch.cat([passed, rectified], 1).view(1, 2, 2).transpose(1, 2).contiguous().view(1, 4)
+    pass_gradients_through(both)
+    both.sum().backward()
+    assert values.grad.tolist() == [[1.0, 1.0, 1.0, 1.0]]
+
+
+def test_identity_rectifier_leaves_earlier_rectifiers_alone():
+    values = torch.tensor([-1.0, 2.0], requires_grad=True)
+    last = (values.relu() - 3).relu()
+    pass_gradients_through(last)
+    last.sum().backward()
+    assert values.grad.tolist() == [0.0, 1.0]
+
+
+def test_a_row_may_overrule_the_depth_rule(network):
+    assert module_at(network, row(stages={"early": "3"}), "early", 0.2) == "3"
+    assert module_at(network, row(stages={"early": "3"}), "late", 0.8) == "2"
+
+
+def test_an_overruling_module_that_is_not_there_is_refused(network):
+    with pytest.raises(ValueError, match="model 'tiny', stage 'early': there is no module '9'"):
+        module_at(network, row(stages={"early": "9"}), "early", 0.2)
+
+
+def test_an_unknown_module_is_refused(network):
+    with pytest.raises(ValueError, match="there is no module '9'"):
+        Features(network, "9")
+
+
+def test_a_module_that_does_not_run_is_told(network):
+    network.register_module("spare", nn.ReLU())
+    network.forward = lambda images: network[0](images)
+    with pytest.raises(RuntimeError, match="'spare' did not run"):
+        Features(network, "spare")(torch.rand(2, 3, 8, 8))
+
+
+def test_a_forward_that_stopped_leaves_no_hook(network):
+    images = torch.rand(2, 3, 8, 8)
+    Features(network, "1")(images)
+    assert network(images).shape == (2, 5, 4, 4)
+
+
+def test_vectors_have_a_row_per_image():
+    activation = torch.arange(24.0).view(2, 3, 4).transpose(1, 2)
+    assert as_vectors(activation).shape == (2, 12)
+    assert as_vectors(activation)[1].tolist() == activation[1].flatten().tolist()

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from metamers.zoo import ModelSpec, Normalisation
+
+CLASSES = 1000  # of ILSVRC-2012
+HELP = "docs/zoo.md, 'Your own model'"
 
 
 class Classifier(nn.Module):
@@ -30,10 +37,23 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits of images in [0, 1]."""
+        """Return the logits of images in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If the network gives anything else.
+        """
         if self.normalised:
             images = (images - self.mean) / self.std
-        return self.network(images)
+        logits = self.network(images)
+        if not isinstance(logits, Tensor) or logits.shape[1:] != (CLASSES,):
+            met = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"the network gave {met}; expected are the logits of ImageNet's classes, "
+                f"{(len(images), CLASSES)} ({HELP})"
+            )
+        return logits
 
 
 def architecture(name: str) -> nn.Module:
@@ -42,20 +62,26 @@ def architecture(name: str) -> nn.Module:
     Raises
     ------
     ValueError
-        If the library is unknown or has no such architecture.
+        If the library is unknown, has no such architecture or gives something else.
     """
     library, _, identifier = name.partition(":")
     if library not in BUILDERS:
         raise ValueError(
             f"architecture {name!r}: the library {library!r} is not known; "
-            f"known are {', '.join(BUILDERS)} (config/README.md, section 'zoo')"
+            f"known are {', '.join(BUILDERS)} ({HELP})"
         )
     try:
-        return BUILDERS[library](identifier)
-    except (AttributeError, ImportError, RuntimeError, ValueError) as error:
+        network = BUILDERS[library](identifier)
+    except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"architecture {name!r}: {library} cannot build {identifier!r}: {error}"
+            f"architecture {name!r} cannot be built: {type(error).__name__}: {error} ({HELP})"
         ) from error
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"architecture {name!r}: {identifier!r} gave a {type(network).__name__}; "
+            f"expected is a torch.nn.Module ({HELP})"
+        )
+    return network
 
 
 def build(spec: ModelSpec) -> Classifier:
@@ -139,12 +165,24 @@ def _own(identifier: str) -> nn.Module:
     return getattr(importlib.import_module("metamers.architectures"), identifier)()
 
 
-def _imported(identifier: str) -> nn.Module:
+def _imported(identifier: str) -> Any:  # noqa: ANN401  (what it is, `architecture` checks)
     module, _, factory = identifier.partition(":")
-    return getattr(importlib.import_module(module), factory)()
+    with _working_directory_importable():
+        return getattr(importlib.import_module(module), factory)()
 
 
-BUILDERS: dict[str, Callable[[str], nn.Module]] = {
+@contextmanager
+def _working_directory_importable() -> Iterator[None]:
+    """Look for modules in the working directory last, so that a user's own file is found."""
+    here = os.getcwd()
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+BUILDERS: dict[str, Callable[[str], Any]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "own": _own,

@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from metamers.zoo import ModelSpec
 
-_PASS_THROUGH = {"CatBackward0", "ViewBackward0", "UnsafeViewBackward0", "CloneBackward0"}
+_PASS_THROUGH = {
+    "CatBackward0",
+    "CloneBackward0",
+    "PermuteBackward0",
+    "TransposeBackward0",
+    "UnsafeViewBackward0",
+    "ViewBackward0",
+}
 _RECTIFIERS = {"ReluBackward0", "HardtanhBackward0"}
 
 
