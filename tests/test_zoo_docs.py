@@ -1,10 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from metamers import cli_zoo, zoo, zoo_docs
+from metamers.stage_cards import cards
 
 ROOT = Path(__file__).parents[1]
 SPECS = list(zoo.specs(zoo.read(ROOT / "config/models.yaml")).values())
@@ -50,3 +53,13 @@ def test_command_writes_the_page(page, tmp_path):
                  str(ROOT / "tests/golden/stages.csv"), "--output", str(output)]  # fmt: skip
     assert CliRunner().invoke(cli_zoo.app, arguments).exit_code == 0
     assert output.read_text() == page
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.interface:FutureWarning")
+def test_the_example_of_an_own_model_is_a_right_row(page):
+    example = yaml.safe_load(page.split("```yaml")[1].split("```")[0])
+    schema = yaml.safe_load((ROOT / "workflow/schemas/models.schema.yaml").read_text())
+    jsonschema.validate(example, schema)
+    spec = zoo.specs(example)["my_model"]
+    (card,) = cards(spec, {"early": 0.2})
+    assert card.module == "layer1.1"

@@ -123,7 +123,7 @@ class ModelSpec:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ModelSpec:
         """Read a row, with its ``name`` as one more key."""
-        values = dict(row)
+        values = {"parameters": 0} | dict(row)
         layout = Layout(**_tuples(values["weights"].get("layout", {})))
         values["weights"] = Weights(**(dict(values["weights"]) | {"layout": layout}))
         if values["normalisation"] is not None:

@@ -55,7 +55,8 @@ right, only the accuracy tells.
 OWN_MODELS = """\
 ## Your own model
 
-Add a row, in a file of your own or at the end of this one:
+Add a row at the end of `config/models.yaml`, or of a copy that the configuration's `zoo` names,
+then the model's name to `model_sets` or `evaluators`:
 
 ```yaml
 my_model:
@@ -69,9 +70,10 @@ my_model:
 ```
 
 A factory takes no arguments and returns a `torch.nn.Module` from images, normalised as the row
-says, to logits of the 1000 ImageNet classes. The checkpoint is a state dict in a `.safetensors` or
-torch file; `weights.layout` says how its names become the network's, and names that do not fit are
-an error. Without a checkpoint, `weights: {source: random, seed: 0}` draws weights.
+says, to logits of the 1000 ImageNet classes; its module is one that Python finds, or a file in the
+working directory. The checkpoint is a state dict in a `.safetensors` or torch file;
+`weights.layout` says how its names become the network's, and names that do not fit are an error.
+Without a checkpoint, `weights: {source: random, seed: 0}` draws weights.
 """
 
 
