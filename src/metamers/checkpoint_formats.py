@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +29,9 @@ from metamers.zoo import Layout, Weights
 
 SHOWN = 4
 """How many names an error lists."""
+
+TORCH_NAMES = ("torch.", "collections.OrderedDict", "_codecs.encode")
+"""What each torch checkpoint names."""
 
 
 def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor]:
@@ -84,7 +89,10 @@ def read_checkpoint(path: Path) -> object:
     plain = [(value, name) for name, value in restricted.PLAIN_DATA.items()]
     try:
         # numpy makes the class of a dtype on the fly; torch asks for it by its own name.
-        with torch.serialization.safe_globals([*plain, *_NUMBER_DTYPES]):
+        with (
+            torch.serialization.safe_globals([*plain, *_NUMBER_DTYPES]),
+            warnings.catch_warnings(action="ignore", category=UserWarning),
+        ):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _unpickling_error(path, str(error)) from error
@@ -110,13 +118,22 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickling_error(path: Path, message: str) -> WeightsError:
-    """Return our error for torch's, whose message names what the pickle asked for."""
+    """Return our error for torch's, which tells only sometimes what the pickle asked for."""
     asked = re.search(r"GLOBAL (\S+)", message)
     if asked:
         return restricted.refusal(path, asked.group(1))
-    if re.search(r"Unsupported|[Cc]an only|Only persistent|Trying to", message):
-        return restricted.refusal(path, message.splitlines()[0])
-    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {message}")
+    for name in restricted.names_in(_pickle_of(path)):
+        if name not in restricted.PLAIN_DATA and not name.startswith(TORCH_NAMES):
+            return restricted.refusal(path, name)
+    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {message.splitlines()[0]}")
+
+
+def _pickle_of(path: Path) -> bytes:
+    if not zipfile.is_zipfile(path):
+        return path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        return archive.read(pickles[0]) if pickles else b""
 
 
 def _descend(content: object, nested: tuple[str, ...], path: Path) -> Mapping:

@@ -12,7 +12,6 @@ from tabulate import tabulate
 
 from metamers import integrity, weight_survey, weights, weights_lock, zoo
 from metamers.http_answers import Access
-from metamers.quarantine import setting_aside
 from metamers.weight_errors import WeightsError
 from metamers.weight_survey import Finding
 from metamers.zoo import ModelSpec
@@ -94,7 +93,7 @@ def _loaded(finding: Finding, spec: ModelSpec, cache: Path) -> Finding:
     if finding.state != "ready":
         return finding
     try:
-        with setting_aside(finding.path, cache):
+        with weights.rejecting(finding.weights, finding.path, cache):
             classifiers.load(spec, finding.path)
     except WeightsError as error:
         return replace(finding, state="wrong", note=f"{type(error).__name__}: {error}")
@@ -119,7 +118,7 @@ def _print(findings: list[Finding], cache: Path) -> None:
         if finding.note and finding.state in ("wrong", "missing"):
             typer.echo(f"{finding.model}: {finding.note}")
     counts = Counter(finding.state for finding in findings)
-    typer.echo(f"{', '.join(f'{n} {state}' for state, n in counts.items())}; cache {cache}")
+    typer.echo(f"{', '.join(f'{n} {state}' for state, n in sorted(counts.items()))}; cache {cache}")
 
 
 def _size(finding: Finding) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from argparse import Namespace
@@ -80,6 +81,38 @@ def read_numpy_pickle(path: Path) -> object:
     except pickle.UnpicklingError as error:
         kind = TruncatedFileError if "truncated" in str(error) else UnreadableFileError
         raise kind(f"{str(path)!r} is no whole pickle: {error}") from error
+
+
+class _Inert:
+    """Stands for anything that a pickle names, and does nothing."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+class _NamingUnpickler(pickle.Unpickler):
+    def __init__(self, data: bytes) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin1")
+        self.names: list[str] = []
+
+    def find_class(self, module: str, name: str) -> Plain:
+        self.names.append(f"{module}.{name}")
+        return _Inert
+
+    def persistent_load(self, pid: object) -> object:
+        return _Inert()
+
+
+def names_in(data: bytes) -> list[str]:
+    """Return what a pickle names, up to where it cannot be followed; nothing is imported."""
+    unpickler = _NamingUnpickler(data)
+    # Whatever an inert thing cannot do, or a broken pickle, ends the list.
+    with contextlib.suppress(Exception):
+        unpickler.load()
+    return unpickler.names
 
 
 def refusal(path: Path, name: str) -> UnsafePickleError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -112,6 +113,26 @@ def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> P
     if weights.source in FETCHERS and len(expected) < 64:
         _record(weights, path, digest, "", cache)
     return path
+
+
+@contextmanager
+def rejecting(weights: Weights, path: Path, cache: Path) -> Iterator[None]:
+    """Set a file of the cache aside if the block, which loads it, finds that it is wrong.
+
+    A hash that the lock holds only because this file was the first to come is withdrawn, so that
+    the right file is not refused later.
+
+    Raises
+    ------
+    WeightsError
+        What the block raised, with the file's new place added.
+    """
+    try:
+        with quarantine.setting_aside(path, cache):
+            yield
+    except WeightsError:
+        weights_lock.withdraw(lock_path(cache), weights.file, cache / "locks")
+        raise
 
 
 def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:

@@ -19,6 +19,8 @@ HEADER = """\
 # digits), 'source' (the server stated it), 'first use' (nobody states one: this is what came).
 """
 
+FIRST_USE = "first use"
+
 
 @dataclass(frozen=True)
 class Pin:
@@ -61,8 +63,7 @@ def record(path: Path, name: str, pin: Pin, guards: Path) -> None:
     WrongHashError
         If the lock already has another hash for this file.
     """
-    guards.mkdir(parents=True, exist_ok=True)
-    with FileLock(guards / f"{path.name}.guard"):
+    with _held(path, guards):
         pins = read(path)
         known = pins.get(name)
         if known and known.sha256 != pin.sha256:
@@ -70,10 +71,16 @@ def record(path: Path, name: str, pin: Pin, guards: Path) -> None:
                 f"{str(path)!r} pins {known.sha256} for {name!r} (recorded: {known.recorded}); "
                 f"met was {pin.sha256}"
             )
-        if known:
-            return
-        entries = {key: asdict(value) for key, value in sorted((pins | {name: pin}).items())}
-        integrity.write_atomically(path, (HEADER + yaml.safe_dump(entries, width=100)).encode())
+        if not known:
+            _write(path, pins | {name: pin})
+
+
+def withdraw(path: Path, name: str, guards: Path) -> None:
+    """Remove a pin for which nobody but the first use vouched; others stay."""
+    with _held(path, guards):
+        pins = read(path)
+        if name in pins and pins[name].recorded == FIRST_USE:
+            _write(path, {key: pin for key, pin in pins.items() if key != name})
 
 
 def expected_hash(weights: Weights, path: Path) -> str:
@@ -102,4 +109,14 @@ def who_vouches(weights: Weights, published: str) -> str:
         return "row"
     if published:
         return "source"
-    return "prefix" if integrity.pinned_hash(weights) else "first use"
+    return "prefix" if integrity.pinned_hash(weights) else FIRST_USE
+
+
+def _held(path: Path, guards: Path) -> FileLock:
+    guards.mkdir(parents=True, exist_ok=True)
+    return FileLock(guards / f"{path.name}.guard")
+
+
+def _write(path: Path, pins: Mapping[str, Pin]) -> None:
+    entries = {name: asdict(pin) for name, pin in sorted(pins.items())}
+    integrity.write_atomically(path, (HEADER + yaml.safe_dump(entries, width=100)).encode())
