@@ -46,4 +46,5 @@ rule all:
     default_target: True
     input:
         expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+        f"{RUN}/tables/paper_comparison.parquet",
         expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),

@@ -11,6 +11,8 @@ from typing import Any
 from metamers import recipes
 from metamers.mixing import draw_sets
 
+MIXED_TABLES = ["mixed_sets", "difference_in_means", "mixed_regression"]
+
 
 @dataclass(frozen=True, order=True)
 class Condition:
@@ -176,9 +178,17 @@ class Plan:
         return self._fill(pattern, self.experiments.get(experiment, ()))
 
     @property
-    def judges(self) -> dict[str, dict[str, Any]]:
-        """Return the zoo's rows for all evaluators, by name."""
-        return {name: dict(self.zoo[name]) for name in self.config["evaluators"]}
+    def models(self) -> list[str]:
+        """Return the models that are members of a set that is used, or evaluators."""
+        used = {condition.model_set for condition in self.conditions}
+        members = [name for model_set in sorted(used) for name in self.model_sets[model_set]]
+        return list(dict.fromkeys([*self.config["evaluators"], *members]))
+
+    @property
+    def used_rows(self) -> dict[str, dict[str, Any]]:
+        """Return the zoo's rows for the models that the run uses, by name."""
+        named = {*self.models, *(m for s in self.config["model_sets"].values() for m in s)}
+        return {name: dict(row) for name, row in self.zoo.items() if name in named}
 
     @property
     def recognition_tables(self) -> list[str]:
@@ -193,11 +203,11 @@ class Plan:
             "recognizability_by_stage",
             "ensemble_gain",
         ]
-        return always + (["mixed_sets", "difference_in_means"] if self._has("mixed") else [])
+        return always + (MIXED_TABLES if self._has("mixed") else [])
 
     @property
     def tables(self) -> list[str]:
-        """Return the names of all tables of the run."""
+        """Return the names of all tables that are made of a run's own results."""
         return [*self.recognition_tables, "image_metrics", "similarity", "optimisation", "traces"]
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -53,11 +54,11 @@ def _recognizability(frame: pd.DataFrame) -> list[str]:
     return [*lines, f"(n = {n_images} images)"]
 
 
-def _cell(row: object) -> str:
+def _cell(row: Any) -> str:  # noqa: ANN401
     if row is None:
         return "none"
-    interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"  # type: ignore[attr-defined]
-    return f"{row.mean:.2f}{interval} ({row.n_evaluators})"  # type: ignore[attr-defined]
+    interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
+    return f"{row.mean:.2f}{interval} ({row.n_evaluators})"
 
 
 def _gain(frame: pd.DataFrame) -> list[str]:

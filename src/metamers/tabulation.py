@@ -8,10 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from metamers import analysis, metamer_files, mixed, provenance, tables
+from metamers import (
+    analysis,
+    claims,
+    composition,
+    metamer_files,
+    mixed,
+    paper,
+    provenance,
+    tables,
+    zoo,
+)
+from metamers.effects import Evidence
 from metamers.plan import Plan
-
-WIDE_RULE = {"rule": "self", "ways": "1000"}
 
 
 def recognizability(
@@ -19,7 +28,7 @@ def recognizability(
     reference_predictions: pd.DataFrame,
     references: pd.DataFrame,
     config: Mapping[str, Any],
-    zoo: Mapping[str, Mapping[str, Any]],
+    rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, pd.DataFrame]:
     """Return the tables on recognizability by name.
 
@@ -27,16 +36,16 @@ def recognizability(
     ----------
     predictions, reference_predictions, references
         The raw tables.
-    config, zoo
-        The configuration, and the rows of the zoo.
+    config, rows
+        The configuration, and the rows of its models.
     """
-    plan = Plan.from_config(config, zoo)
+    plan = Plan.from_config(config, rows)
     recognition = analysis.recognition(
         predictions,
         reference_predictions,
         references,
         plan.model_sets,
-        {name: weights_identity(zoo[name]) for name in config["evaluators"]},
+        {name: weights_identity(rows[name]) for name in plan.models},
     )
     seed = config["seed"]
     found = {
@@ -56,7 +65,47 @@ def recognizability(
         sets = mixed.mixed_sets(recognition, conditions, plan.model_sets, seed=seed)
         found["mixed_sets"] = sets
         found["difference_in_means"] = mixed.difference_in_means(sets, seed)
+        found["mixed_regression"] = composition.regression(sets, zoo.specs(rows))
     return found
+
+
+def compare_with_paper(
+    paths: Iterable[str | Path],
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[str, pd.DataFrame]:
+    """Return the tables ``paper_comparison`` and ``claims`` from a run's other tables."""
+    plan = Plan.from_config(config, rows)
+    specs = zoo.specs(rows)
+    found = {
+        name: tables.read(tables.TABLES[name], path, categories=True)
+        for path in paths
+        for name in [Path(path).stem]
+    }
+    by_stage = found["recognizability_by_stage"]
+    images = found["references"].groupby("references", observed=True).size()
+    run = {
+        name: paper.setting_of(plan, name, int(images[plan.experiments[name][0].references]))
+        for name in ("main", "mixed")
+        if plan.experiments.get(name)
+    }
+    none = {name: pd.DataFrame(columns=tables.TABLES[name].schema.names) for name in tables.TABLES}
+    return {
+        "paper_comparison": paper.comparison(
+            by_stage[by_stage["experiment"] == "main"],
+            found.get("mixed_sets", none["mixed_sets"]),
+            found.get("difference_in_means", none["difference_in_means"]),
+            specs,
+            run,
+            config["seed"],
+        ),
+        "claims": claims.judge(Evidence.of(plan, specs, found)),
+    }
+
+
+def claims_page(judged: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """Return the page of claims, in Markdown."""
+    return claims.markdown(judged, provenance.stamp(config))
 
 
 def losses(paths: Iterable[str | Path]) -> pd.DataFrame:

@@ -5,7 +5,9 @@ from metamers import revisions
 
 rule tabulate_recognizability:
     input:
-        references=expand(f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets),
+        references=expand(
+            f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets
+        ),
         reference_predictions=expand(
             f"{RUN}/predictions/references/{{evaluators}}.parquet",
             evaluators=plan.evaluator_groups,
@@ -24,7 +26,7 @@ rule tabulate_recognizability:
     params:
         revision=revisions.ANALYSIS,
         config=config,
-        zoo=plan.judges,
+        zoo=plan.used_rows,
     script:
         "../scripts/tabulate_recognizability.py"
 
@@ -55,3 +57,27 @@ rule tabulate_measurements:
         config=config,
     script:
         "../scripts/tabulate_measurements.py"
+
+
+rule compare_with_paper:
+    input:
+        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+    output:
+        paper_comparison=f"{RUN}/tables/paper_comparison.parquet",
+        claims=f"{RUN}/tables/claims.parquet",
+        page=report(
+            f"{RUN}/claims.md",
+            caption="../report/claims.rst",
+            category="Comparison with the paper",
+        ),
+    log:
+        f"{LOGS}/compare_with_paper.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    params:
+        revision=revisions.ANALYSIS,
+        config=config,
+        zoo=plan.used_rows,
+    script:
+        "../scripts/compare_with_paper.py"

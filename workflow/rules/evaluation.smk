@@ -10,7 +10,10 @@ from metamers import revisions
 
 rule predict_references:
     input:
-        images=expand(f"{RUN}/references/{{references}}.safetensors", references=plan.reference_sets),
+        images=expand(
+            f"{RUN}/references/{{references}}.safetensors",
+            references=plan.reference_sets,
+        ),
     output:
         f"{RUN}/predictions/references/{{evaluators}}.parquet",
     log:
@@ -34,7 +37,9 @@ rule predict_references:
 rule evaluate_models:
     input:
         metamers=plan.of_batch(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
-        references=plan.of_batch_references(f"{RUN}/references/{{references}}.safetensors"),
+        references=plan.of_batch_references(
+            f"{RUN}/references/{{references}}.safetensors"
+        ),
     output:
         predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
@@ -64,7 +69,9 @@ rule evaluate_models:
 rule measure_images:
     input:
         metamers=plan.of_batch(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
-        references=plan.of_batch_references(f"{RUN}/references/{{references}}.safetensors"),
+        references=plan.of_batch_references(
+            f"{RUN}/references/{{references}}.safetensors"
+        ),
     output:
         f"{RUN}/measurements/image_metrics/{{batch}}.parquet",
     log:

@@ -6,8 +6,13 @@ from metamers import revisions
 rule draw_figure:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_experiment("main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
-        references=expand(f"{RUN}/references/{{references}}.safetensors", references=plan.reference_sets),
+        metamers=plan.of_experiment(
+            "main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
+        ),
+        references=expand(
+            f"{RUN}/references/{{references}}.safetensors",
+            references=plan.reference_sets,
+        ),
     output:
         svg=report(
             f"{RUN}/figures/{{figure}}.svg",
@@ -24,6 +29,6 @@ rule draw_figure:
     params:
         revision=revisions.FIGURES,
         config=config,
-        zoo=plan.zoo,
+        zoo=plan.used_rows,
     script:
         "../scripts/draw_figure.py"
