@@ -30,6 +30,8 @@ from metamers.zoo import Layout, Weights
 SHOWN = 4
 """How many names an error lists."""
 
+COUNTER = "num_batches_tracked"
+
 TORCH_NAMES = ("torch.", "collections.OrderedDict", "_codecs.encode")
 """What each torch checkpoint names."""
 
@@ -205,7 +207,7 @@ def _by_order(
 def _matched(
     entries: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
 ) -> dict[str, Tensor]:
-    counters = {n: t for n, t in expected.items() if n.endswith("num_batches_tracked")}
+    counters = {n: t for n, t in expected.items() if n.endswith(COUNTER)}
     entries = counters | dict(entries)
     missing = [name for name in expected if name not in entries]
     unexpected = [name for name in entries if name not in expected]
@@ -216,14 +218,16 @@ def _matched(
         f"{str(path)!r} lacks {len(missing)} of {len(expected)} names, {missing[:SHOWN]}, and has "
         f"{len(unexpected)} that the architecture does not know, {unexpected[:SHOWN]}"
     )
-    same_shapes = Counter(entries[n].shape for n in unexpected) == Counter(
-        expected[n].shape for n in missing
-    )
+    same_shapes = _shapes(entries, unexpected) == _shapes(expected, missing)
     if missing and unexpected and not same_shapes:
         raise OtherArchitectureError(
             f"{met}; their shapes differ too. Look at the row's architecture and file"
         )
     raise RenamedKeysError(f"{met}. Look at the row's weights.layout")
+
+
+def _shapes(entries: Mapping[str, Tensor], names: list[str]) -> Counter[torch.Size]:
+    return Counter(entries[name].shape for name in names if not name.endswith(COUNTER))
 
 
 def _refuse_other_shapes(

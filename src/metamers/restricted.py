@@ -35,7 +35,28 @@ def plain_scalar(dtype: np.dtype, content: bytes | str) -> bool | int | float | 
     return np.frombuffer(raw, dtype=dtype, count=1)[0].item()
 
 
+def plain_bytes(text: str, encoding: str) -> bytes:
+    """Return the bytes that pickles of protocol 0 to 2 hold as text.
+
+    Raises
+    ------
+    UnsafePickleError
+        If the encoding is another one than pickle's: encodings are looked up by running code.
+    """
+    if encoding not in ("latin1", "latin-1"):
+        raise UnsafePickleError(f"a pickle asks for the encoding {encoding!r}; bytes have latin1")
+    return text.encode("latin1")
+
+
+def plain_array(content: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
+    """Return the array that pickles of protocol 5 hold as a buffer."""
+    return np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
 ARRAYS: dict[str, Plain] = {
+    "_codecs.encode": plain_bytes,
+    "numpy.core.numeric._frombuffer": plain_array,
+    "numpy._core.numeric._frombuffer": plain_array,
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": np.dtype,
     "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
@@ -52,9 +73,9 @@ PLAIN_DATA: dict[str, Plain] = ARRAYS | {
 
 
 class _PlainDataUnpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, allowed: Mapping[str, Plain], path: Path) -> None:
+    def __init__(self, file: io.BytesIO, allowed: Mapping[str, Plain], path: Path) -> None:
         # latin1: how numpy arrays of Python 2 are read (numpy.load's documentation).
-        super().__init__(io.BytesIO(data), encoding="latin1")
+        super().__init__(file, encoding="latin1")
         self._allowed = allowed
         self._path = path
 
@@ -74,13 +95,17 @@ def read_numpy_pickle(path: Path) -> object:
     TruncatedFileError, UnreadableFileError
         If it ends too early; if it is no pickle.
     """
+    file = io.BytesIO(path.read_bytes())
     try:
-        return _PlainDataUnpickler(path.read_bytes(), ARRAYS, path).load()
+        content = _PlainDataUnpickler(file, ARRAYS, path).load()
     except EOFError as error:
         raise TruncatedFileError(f"{str(path)!r} ends within its pickle") from error
     except pickle.UnpicklingError as error:
         kind = TruncatedFileError if "truncated" in str(error) else UnreadableFileError
         raise kind(f"{str(path)!r} is no whole pickle: {error}") from error
+    if file.read(1):
+        raise UnreadableFileError(f"{str(path)!r} goes on after its pickle; expected is one pickle")
+    return content
 
 
 class _Inert:
@@ -95,8 +120,12 @@ class _Inert:
 
 class _NamingUnpickler(pickle.Unpickler):
     def __init__(self, data: bytes) -> None:
-        super().__init__(io.BytesIO(data), encoding="latin1")
+        self._file = io.BytesIO(data)
+        super().__init__(self._file, encoding="latin1")
         self.names: list[str] = []
+
+    def left(self) -> bool:
+        return self._file.tell() < len(self._file.getbuffer())
 
     def find_class(self, module: str, name: str) -> Plain:
         self.names.append(f"{module}.{name}")
@@ -111,7 +140,8 @@ def names_in(data: bytes) -> list[str]:
     unpickler = _NamingUnpickler(data)
     # Whatever an inert thing cannot do, or a broken pickle, ends the list.
     with contextlib.suppress(Exception):
-        unpickler.load()
+        while unpickler.left():  # torch's old format is several pickles in a row
+            unpickler.load()
     return unpickler.names
 
 
