@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import warnings
 
-import numpy as np
 import pytest
 import torch
 from test_quality import IDS, natural
@@ -177,7 +176,7 @@ def test_fid_and_kid_are_distances_of_the_features_of_torchmetrics(cache, metame
     metric = FrechetInceptionDistance(2048, feature_extractor_weights_path=str(path))
     with torch.inference_mode():
         features = [metric.inception(images).numpy() for images in stored]
-    tools = quality.Instruments({}, {"inception": learned.inception(path)}, {})
+    tools = quality.Instruments({}, {}, learned.inception(path), {})
     found = quality.measure(*stored, IDS, tools, batch_size=2).set_index("measure").value
     assert found["fid"] == pytest.approx(frechet.frechet_distance(*features), rel=1e-4)
     assert found["kid"] == pytest.approx(frechet.kernel_distance(*reversed(features)), rel=1e-4)
@@ -260,15 +259,15 @@ def test_perceptual_distance_by_hand():
     # unit vectors over channels: (1, 0, 0) against (0, 1, 0) in half the places
     first, second = torch.zeros(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
     first[0, 0], second[0, 0, 0], second[0, 1, 1] = 5.0, 0.1, 7.0
-    distance = learned.perceptual(lambda images: [images, 2 * images])
-    assert distance(first, second).item() == pytest.approx(2 * (0 + 2) / 2)
-    assert distance(first, 3 * first).item() == pytest.approx(0.0, abs=1e-6)
+    distance = learned.perceptual_distance([first, 2 * first], [second, 2 * second])
+    assert distance.item() == pytest.approx(2 * (0 + 2) / 2)
+    assert learned.perceptual_distance([first], [3 * first]).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_perceptual_distance_of_tokens_is_over_their_channels():
     tokens = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
     other = torch.tensor([[[0.0, 1.0], [2.0, 0.0]]])
-    assert learned.perceptual(lambda a: [a])(tokens, other).item() == pytest.approx(1.0)
+    assert learned.perceptual_distance([tokens], [other]).item() == pytest.approx(1.0)
 
 
 def test_perceptual_distance_is_lpips_with_unit_weights(cache, metamers, references):
@@ -280,23 +279,26 @@ def test_perceptual_distance_is_lpips_with_unit_weights(cache, metamers, referen
     layers = lambda images: list(other.net(other.scaling_layer(2 * images - 1)))  # noqa: E731
     with torch.inference_mode():
         expected = other(metamers, references, normalize=True).flatten()
-        found = learned.perceptual(layers)(metamers, references)
+        found = learned.perceptual_distance(layers(metamers), layers(references))
     assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
 
 
-def test_a_classifier_gives_pooled_features_and_layers_by_depth(references):
+def test_a_classifier_gives_layers_by_depth_and_distances_in_its_last(metamers, references):
     spec = type("Row", (), {"name": "grey", "blocks": ("blocks.*",)})
-    network = learned.FeatureNetwork.of(Grey(), spec)
-    features = network.features(references)
-    assert torch.allclose(features, references.mean(dim=(2, 3)), atol=1e-6)
-    shapes = [tuple(layer.shape[1:]) for layer in network.layers(references)]
+    layers = learned.classifier_layers(Grey(), spec)
+    shapes = [tuple(layer.shape[1:]) for layer in layers(references)]
     assert shapes == [(3, 64, 64)] * 2 + [(3, 32, 32)] * 3
-    tools = quality.instruments(networks=[network])
-    found = quality.measure(references, references, IDS, tools).set_index("measure").value
-    assert found["perceptual_grey"].max() == pytest.approx(0.0, abs=1e-6)
-    assert found["frechet_grey"] == pytest.approx(0.0, abs=1e-6)
+    tools = quality.instruments(layers={"grey": layers})
+    found = quality.measure(metamers, references, IDS, tools, batch_size=2).set_index("measure")
+    means = [images.mean(dim=(2, 3)).numpy() for images in (metamers, references)]
+    distance = frechet.frechet_distance(*means)
+    assert found.value["frechet_grey"] == pytest.approx(distance, rel=1e-4)
+    kernel = frechet.kernel_distance(*reversed(means))
+    assert found.value["kid_grey"] == pytest.approx(kernel, rel=1e-4)
+    assert found.value["perceptual_grey"].min() > 0
+    assert set(found.status[["frechet_grey", "perceptual_grey"]]) == {"computed"}
 
 
 def test_features_of_tokens_are_averaged_over_tokens():
     tokens = torch.arange(12.0).reshape(1, 3, 4)
-    assert np.array_equal(learned.pooled(lambda _: tokens)(tokens), tokens.mean(dim=1))
+    assert torch.equal(learned.pooled(tokens), tokens.mean(dim=1))

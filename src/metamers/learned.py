@@ -13,7 +13,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -120,75 +119,50 @@ def inception(weights: Path, device: str | torch.device = "cpu") -> Features:
     return features
 
 
-def pooled(activations: Features) -> Features:
-    """Return features averaged over places: ``(n, c, h, w)`` or ``(n, tokens, c)`` -> (n, c)."""
+def classifier_layers(classifier: nn.Module, spec: ModelSpec) -> Layers:
+    """Return the activations of a loaded classifier's blocks at `DEPTHS`, by its row of the zoo.
 
-    def features(images: Tensor) -> Tensor:
-        activation = activations(images)
-        if activation.ndim == 3:  # transformers: (n, tokens, channels)
-            return activation.mean(dim=1)
-        return activation.flatten(2).mean(dim=2)
+    One pass of images gives all of them; the last is that of its last block.
+    """
+    blocks = stages.block_names(getattr(classifier, "network", classifier), spec.blocks)
+    chosen = [blocks[stages.index_at(depth, len(blocks))] for depth in DEPTHS]
 
-    return features
+    def layers(images: Tensor) -> list[Tensor]:
+        with ExitStack() as stack:
+            heard = [stack.enter_context(stages.Listener(classifier, name)) for name in chosen]
+            classifier(images)
+        return [torch.as_tensor(listener.activation) for listener in heard]
+
+    return layers
 
 
-def perceptual(layers: Layers) -> ImageMetric:
-    """Return the unweighted perceptual distance: metamers, references -> (n,).
+def pooled(activation: Tensor) -> Tensor:
+    """Return the mean over places: ``(n, c, h, w)`` or ``(n, tokens, c)`` -> (n, c)."""
+    if activation.ndim == 3:  # transformers: (n, tokens, channels)
+        return activation.mean(dim=1)
+    return activation.flatten(2).mean(dim=2)
+
+
+def perceptual_distance(metamers: Sequence[Tensor], references: Sequence[Tensor]) -> Tensor:
+    """Return the unweighted perceptual distance of images from their activations, shape (n,).
 
     At each layer, activations are given unit length over channels at each place; the squared
     differences are summed over channels, averaged over places, and summed over layers. That is
-    LPIPS (Zhang et al. 2018) without its trained weights. From 0 to 2 per layer with rectified
-    activations, to 4 otherwise.
+    LPIPS (Zhang et al. 2018) without its trained weights. From 0 to 4 per layer, to 2 where
+    activations are rectified.
 
     Parameters
     ----------
-    layers
-        Images -> activations, ``(n, channels, height, width)`` or ``(n, tokens, channels)``.
+    metamers, references
+        A tensor per layer, ``(n, channels, height, width)`` or ``(n, tokens, channels)``.
     """
-
-    def distance(metamers: Tensor, references: Tensor) -> Tensor:
-        total = torch.zeros(len(metamers), device=metamers.device)
-        for first, second in zip(layers(metamers), layers(references), strict=True):
-            channels = 2 if first.ndim == 3 else 1
-            units = [normalize(a, dim=channels, eps=1e-10) for a in (first, second)]
-            squares = (units[0] - units[1]).square().sum(dim=channels)
-            total += squares.flatten(1).mean(dim=1)
-        return total
-
-    return distance
-
-
-@dataclass(frozen=True)
-class FeatureNetwork:
-    """A classifier of the zoo as the network of `measures.feature_cards`.
-
-    Attributes
-    ----------
-    name
-        Row of the zoo.
-    features
-        Images -> the last block's activation, averaged over space: (n, channels).
-    layers
-        Images -> activations of the blocks at `DEPTHS`.
-    """
-
-    name: str
-    features: Features
-    layers: Layers
-
-    @classmethod
-    def of(cls, classifier: nn.Module, spec: ModelSpec) -> FeatureNetwork:
-        """Take the blocks of a loaded classifier, by its row of the zoo."""
-        blocks = stages.block_names(getattr(classifier, "network", classifier), spec.blocks)
-        chosen = [blocks[stages.index_at(depth, len(blocks))] for depth in DEPTHS]
-
-        def layers(images: Tensor) -> list[Tensor]:
-            with ExitStack() as stack:
-                heard = [stack.enter_context(stages.Listener(classifier, name)) for name in chosen]
-                classifier(images)
-            return [torch.as_tensor(listener.activation) for listener in heard]
-
-        return cls(spec.name, pooled(stages.Features(classifier, blocks[-1])), layers)
+    distances = []
+    for first, second in zip(metamers, references, strict=True):
+        channels = 2 if first.ndim == 3 else 1
+        units = [normalize(a, dim=channels, eps=1e-10) for a in (first, second)]
+        squares = (units[0] - units[1]).square().sum(dim=channels)
+        distances.append(squares.flatten(1).mean(dim=1))
+    return torch.stack(distances).sum(dim=0)
 
 
 def refuse_code(path: Path) -> None:

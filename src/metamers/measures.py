@@ -236,7 +236,7 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             f"Unweighted perceptual distance ({label})",
             "down",
             "",
-            "0 to 2 per layer, summed over layers; not LPIPS",
+            "0 to 4 for each of 5 depths, summed; not LPIPS",
             True,
             f"squared difference of channel-normalised activations of {label}; own",
         ),

@@ -6,8 +6,9 @@ The definition, range and library of each are on its card in `metamers.measures`
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor
 
 from metamers import frechet, learned
-from metamers.learned import FeatureNetwork, Features
+from metamers.learned import Features, Layers
 from metamers.measures import MEASURES, WEIGHTS, card
 from metamers.signal_metrics import METRICS, UNDEFINED, VIF_SMALLEST_SIDE, Metric
 from metamers.zoo import Weights
 
 COMPUTED = "computed"
-SET_MEASURES = {"inception": ("fid", "kid")}
+Row = dict[str, str | float | None]
+Values = dict[str, list[float]]
+Sets = dict[tuple[str, str], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,25 @@ class Instruments:
     ----------
     metrics
         Metrics of an image and its reference, by name.
-    features
-        Networks of the distances between sets, by name: images -> (n, features). Inception
-        gives ``fid`` and ``kid``, a network n ``frechet_n`` and ``kid_n``.
+    layers
+        Classifiers, by name: images -> activations of some layers. A classifier c gives
+        ``perceptual_c`` and, from its last layer averaged over space, ``frechet_c`` and
+        ``kid_c``.
+    inception
+        Images -> features of FID and KID; None: they are not computed.
     missing
         Metrics that are not computed, and why.
     """
 
     metrics: Mapping[str, Metric]
-    features: Mapping[str, Features]
+    layers: Mapping[str, Layers]
+    inception: Features | None
     missing: Mapping[str, str]
 
 
 def instruments(
     cache: Path | None = None,
-    networks: Sequence[FeatureNetwork] = (),
+    layers: Mapping[str, Layers] | None = None,
     *,
     device: str | torch.device = "cpu",
     weights: Mapping[str, Weights] = WEIGHTS,
@@ -58,8 +65,9 @@ def instruments(
     cache
         Folder with the weights of LPIPS, FID and CLIP-IQA; each is used if its file is there,
         and else named as missing. None: all of them are missing.
-    networks
-        Classifiers for the measures of `metamers.measures.feature_cards`.
+    layers
+        Classifiers for the measures of `metamers.measures.feature_cards`, by their name in the
+        zoo (`metamers.learned.classifier_layers`).
     device
         Where the networks of metrics run.
     weights
@@ -71,22 +79,19 @@ def instruments(
         If a file of weights is there and is not the one meant.
     """
     files = {key: cache and learned.checked_file(key, cache, weights) for key in weights}
-    metrics, features = dict(METRICS), {}
+    metrics, inception = dict(METRICS), None
     if alexnet := files["alexnet"]:
         metrics["lpips"] = learned.lpips(alexnet, device)
     if clip := files["clip_rn50"]:
         metrics["clip_iqa"] = learned.clip_iqa(clip, device)
-    if inception := files["inception"]:
-        features["inception"] = learned.inception(inception, device)
-    for network in networks:
-        metrics[f"perceptual_{network.name}"] = learned.perceptual(network.layers)
-        features[network.name] = network.features
+    if path := files["inception"]:
+        inception = learned.inception(path, device)
     missing = {
         entry.name: _missing(weights[entry.weights])
         for entry in MEASURES.values()
         if entry.weights and not files[entry.weights]
     }
-    return Instruments(metrics, features, missing)
+    return Instruments(metrics, layers or {}, inception, missing)
 
 
 def _missing(weights: Weights) -> str:
@@ -103,7 +108,7 @@ def measure(
     tools: Instruments | None = None,
     *,
     device: str | torch.device = "cpu",
-    batch_size: int = 16,
+    batch_size: int = 8,
 ) -> pd.DataFrame:
     """Return each metric of each image: columns image_id, measure, value, status.
 
@@ -137,27 +142,37 @@ def measure(
         )
     missing = dict(tools.missing) | _too_small(first)
     metrics = {name: metric for name, metric in tools.metrics.items() if name not in missing}
-    values: dict[str, list[float]] = {name: [] for name in metrics}
-    features: dict[str, list[Tensor]] = {name: [] for name in tools.features}
+    tools = replace(tools, metrics=metrics)
+    values: Values = defaultdict(list)
+    features: Sets = defaultdict(list)
     with torch.inference_mode():
         for batch in zip(first.split(batch_size), second.split(batch_size), strict=True):
-            pair = batch[0].to(device), batch[1].to(device)
-            for name, metric in metrics.items():
-                values[name] += metric(*pair).double().tolist()
-            for name, network in tools.features.items():
-                features[name].append(torch.stack([network(images) for images in pair]).cpu())
+            _look(tools, (batch[0].to(device), batch[1].to(device)), values, features)
     rows = [
         _row(image, name, value)
         for name, found in values.items()
         for image, value in zip(image_ids, found, strict=True)
     ]
-    rows += [
-        row for name, parts in features.items() for row in _set_rows(name, torch.cat(parts, 1))
-    ]
+    for names, parts in features.items():
+        rows += _set_rows(names, torch.cat(parts, dim=1))
     for name, status in missing.items():
         owners = image_ids if card(name).per_image else [None]
         rows += [_row(owner, name, math.nan, status) for owner in owners]
     return pd.DataFrame(rows)
+
+
+def _look(tools: Instruments, pair: tuple[Tensor, Tensor], values: Values, sets: Sets) -> None:
+    """Add a batch's values, and its features for the distances between sets."""
+    for name, metric in tools.metrics.items():
+        values[name] += metric(*pair).double().tolist()
+    for name, layers in tools.layers.items():
+        seen = [layers(images) for images in pair]
+        values[f"perceptual_{name}"] += learned.perceptual_distance(*seen).tolist()
+        last = [learned.pooled(activations[-1]) for activations in seen]
+        sets[f"frechet_{name}", f"kid_{name}"].append(torch.stack(last).cpu())
+    if tools.inception:
+        last = [tools.inception(images) for images in pair]
+        sets["fid", "kid"].append(torch.stack(last).cpu())
 
 
 def pixels(images: Tensor, name: str) -> Tensor:
@@ -189,10 +204,9 @@ def _too_small(images: Tensor) -> dict[str, str]:
     return {"vif": f"not computed: images of {side} pixels; VIF needs {VIF_SMALLEST_SIDE} or more"}
 
 
-def _set_rows(network: str, features: Tensor) -> list[dict[str, str | float | None]]:
+def _set_rows(names: tuple[str, str], features: Tensor) -> list[Row]:
     """Return the distances between the sets; features are (metamers and references, n, d)."""
     metamers, references = features.numpy()
-    names = SET_MEASURES.get(network, (f"frechet_{network}", f"kid_{network}"))
     if len(metamers) < 2:
         return [_row(None, name, math.nan, "not computed: a set of one image") for name in names]
     distances = (
@@ -202,9 +216,7 @@ def _set_rows(network: str, features: Tensor) -> list[dict[str, str | float | No
     return [_row(None, name, value) for name, value in zip(names, distances, strict=True)]
 
 
-def _row(
-    image: str | None, name: str, value: float, status: str | None = None
-) -> dict[str, str | float | None]:
+def _row(image: str | None, name: str, value: float, status: str | None = None) -> Row:
     finite = math.isfinite(value)
     if status is None:
         status = COMPUTED if finite else UNDEFINED.get(name, f"undefined: {value}")
