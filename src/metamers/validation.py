@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from metamers import mixing, recipes, zoo
 
@@ -60,12 +60,18 @@ def require(
 def _by_schema(value: Mapping[str, Any], path: Path, what: str) -> Iterator[str]:
     validator = Draft202012Validator(yaml.safe_load(path.read_text()))
     for error in sorted(validator.iter_errors(_plain(value)), key=lambda e: list(map(str, e.path))):
-        deepest = error
-        while deepest.context:
-            deepest = min(deepest.context, key=lambda e: (-len(e.path), str(e.message)))
-        key = ".".join(map(str, [*error.absolute_path]))
-        inner = ".".join(map(str, deepest.absolute_path))
-        yield f"{what}, key {inner or key or '(top level)'!r}: {deepest.message}"
+        key, message = _deepest(error)
+        yield f"{what}, key {key or '(top level)'!r}: {message}"
+
+
+def _deepest(error: ValidationError) -> tuple[str, str]:
+    """Return key and message of an error; of alternatives, of those that come furthest."""
+    if not error.context:
+        return ".".join(map(str, error.absolute_path)), error.message
+    found = [_deepest(inner) for inner in error.context]
+    furthest = max(key.count(".") for key, _ in found)
+    chosen = [(key, message) for key, message in found if key.count(".") == furthest]
+    return chosen[0][0], "; or ".join(dict.fromkeys(message for _, message in chosen))
 
 
 def _names(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -1,0 +1,216 @@
+"""Synthesis jobs on embedded models: independent of the split, interruptible, exact."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import ROOT
+
+from metamers import engine, images, job, revisions
+from metamers.checkpoints import Checkpoint
+from metamers.plan import Condition
+
+ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+ENGINE = engine.Engine(
+    device="cpu",
+    batch_size=3,
+    fold_batch_norm=True,
+    channels_last=True,
+    precision="float32",
+    checkpoint_every=1,
+)
+
+
+def work_of(shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), total_steps=12):
+    return engine.Work(
+        condition=Condition("few", "short", "pair", "early", "unbounded"),
+        models=[{"name": name} | ZOO[name] for name in models],
+        depth=0.2,
+        bound={"norm": "linf", "center": "initial", "radius": 10000},
+        recipe={
+            "preset": "paper",
+            "gradient": "l2_normalised",
+            "budget": {"total_steps": total_steps, "steps_per_turn": 2},
+        },
+        seed=0,
+        shard=shard,
+        revision=revisions.SYNTHESIS,
+    )
+
+
+@pytest.fixture(scope="module")
+def few():
+    rows, pixels = images.prepare(
+        {"source": "embedded"},
+        {"size": 48, "crop": 0.875, "interpolation": "bicubic"},
+        "few",
+        {"limit": 5},
+        seed=0,
+    )
+    return [row.image_id for row in rows], torch.from_numpy(pixels)
+
+
+def run(work, few, tmp_path, settings=ENGINE):
+    torch.set_num_threads(1)
+    return engine.run(work, settings, *few, job.cache_folder(None), tmp_path / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def whole(few, tmp_path_factory):
+    return run(work_of(), few, tmp_path_factory.mktemp("whole"))
+
+
+def test_shards_and_batches_change_no_bit(few, whole, tmp_path):
+    metamers, _ = whole
+    for shard in ("000-of-002", "001-of-002"):
+        part, _ = run(work_of(shard), few, tmp_path / shard, replace(ENGINE, batch_size=2))
+        for index, image_id in enumerate(part.image_ids):
+            assert torch.equal(
+                part.floats[index], metamers.floats[metamers.image_ids.index(image_id)]
+            )
+
+
+def test_losses_fall_and_are_recorded_for_each_member(whole):
+    metamers, trace = whole
+    assert metamers.losses_before.shape == (5, 2)
+    assert (metamers.losses_after < metamers.losses_before).all()
+    assert {row["model"] for row in trace} == {"squeezenet1_1", "efficientnet_lite0"}
+    assert len(trace) == 5 * 6  # images, turns
+    assert trace[0]["rate"] == 1.0
+
+
+def test_notes_say_what_made_the_metamers(whole):
+    notes = whole[0].notes
+    assert notes["condition"]["model_set"] == "pair"
+    assert notes["settings"]["gradient"] == "l2_normalised"
+    assert notes["settings"]["schedule"] == {"kind": "exponential", "start": 1.0, "stop": 0.005}
+    assert {"seed", "bound", "version", "commit", "torch", "device", "revision"} <= set(notes)
+
+
+def test_folding_and_layout_change_metamers_little(few, whole, tmp_path):
+    plain = replace(ENGINE, fold_batch_norm=False, channels_last=False)
+    reference, _ = run(work_of(), few, tmp_path, plain)
+    np.testing.assert_allclose(whole[0].losses_after, reference.losses_after, rtol=0.02)
+
+
+SCRIPT = """
+import json, sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_engine
+from metamers import engine, images, job, metamer_files
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+rows, pixels = images.prepare(
+    {{"source": "embedded"}}, {{"size": 48, "crop": 0.875, "interpolation": "bicubic"}}, "few",
+    {{"limit": 5}}, seed=0)
+few = [row.image_id for row in rows], torch.from_numpy(pixels)
+print("ready", flush=True)
+work = test_engine.work_of(models=["squeezenet1_1"], total_steps=160)
+metamers, trace = engine.run(
+    work, test_engine.ENGINE, *few, job.cache_folder(None), Path({checkpoint!r}))
+metamer_files.save({output!r}, metamers)
+"""
+
+
+def start(tmp_path, name):
+    paths = {"checkpoint": str(tmp_path / f"{name}.ckpt"), "output": str(tmp_path / f"{name}.st")}
+    code = SCRIPT.format(tests=str(ROOT / "tests"), **paths)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    return process, paths
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    process, paths = start(folder, "whole")
+    finish(process)
+    from metamers import metamer_files
+
+    return metamer_files.load(paths["output"])
+
+
+def test_sigterm_writes_a_checkpoint_within_10_s_and_the_rest_is_exact(uninterrupted, tmp_path):
+    from metamers import metamer_files
+
+    process, paths = start(tmp_path, "term")
+    assert process.stdout.readline() == "ready\n"
+    wait_for_checkpoint(process, paths)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode != 0
+    assert os.path.exists(paths["checkpoint"])
+    assert not os.path.exists(paths["output"])
+    process, _ = start(tmp_path, "term")
+    finish(process)
+    assert torch.equal(metamer_files.load(paths["output"]).floats, uninterrupted.floats)
+
+
+def wait_for_checkpoint(process, paths):
+    while process.poll() is None and not os.path.exists(paths["checkpoint"]):
+        time.sleep(0.02)
+
+
+def test_killed_at_random_instants_the_result_is_bit_identical(uninterrupted, tmp_path):
+    from metamers import metamer_files
+
+    generator = random.Random(20)
+    kills, run_number = 0, 0
+    while kills < 3:
+        process, paths = start(tmp_path, f"kill{run_number}")
+        assert process.stdout.readline() == "ready\n"
+        wait_for_checkpoint(process, paths)
+        time.sleep(generator.uniform(0, 1.0))
+        process.kill()
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        run_number += not kills % 3
+    while process.returncode != 0:
+        process, paths = start(tmp_path, "kill0")
+        finish(process)
+    assert torch.equal(metamer_files.load(paths["output"]).floats, uninterrupted.floats)
+
+
+def test_deal_gives_every_image_to_one_shard():
+    ids = [str(i) for i in range(11)]
+    dealt = [i for n in range(4) for i in engine.deal(ids, f"{n:03d}-of-004")]
+    assert sorted(dealt) == list(range(11))
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 5, 20, 33, 400])
+def test_no_batch_has_a_single_image(n_images):
+    batches = engine.split(n_images, 4)
+    assert [i for batch in batches for i in batch] == list(range(n_images))
+    assert all(len(batch) >= min(2, n_images) for batch in batches)
+    assert max(map(len, batches)) <= 5
+
+
+def test_checkpoint_of_other_settings_is_not_taken(few, tmp_path, caplog):
+    run(work_of(total_steps=8), few, tmp_path)
+    path = tmp_path / "checkpoint"
+    assert path.exists()  # the rule's script removes it once the outputs are written
+    run(work_of(total_steps=12), few, tmp_path)
+    assert "belongs to another job" in caplog.text
+    assert Checkpoint(path, "any", torch.device("cpu")).path.exists()
