@@ -19,12 +19,13 @@ import yaml
 from misbehaving_server import Answer, serving
 from typer.testing import CliRunner
 
-from metamers import integrity, weight_survey, weights, weights_lock, zoo
+from metamers import integrity, pretrained, weight_survey, weights, weights_lock, zoo
 from metamers.cli_weights import app
 from metamers.http_answers import Access
 from metamers.weight_errors import (
     DownloadError,
     MissingWeightsError,
+    OtherArchitectureError,
     RenamedKeysError,
     TruncatedFileError,
     UnreadableFileError,
@@ -516,3 +517,34 @@ def test_unknown_model_is_named_with_those_known(models, cache):
     result = run("status", "other", "--models", models, "--cache", cache)
     assert result.exit_code == 2
     assert "away" in result.output
+
+
+# From a row to a classifier
+
+
+def test_classifier_of_a_local_row_has_the_files_weights(models, cache, tmp_path):
+    import torch
+
+    spec = zoo.specs(zoo.read(models))["mine"]
+    met = pretrained.classifier(spec, cache, OFFLINE).network.state_dict()
+    stored = torch.load(tmp_path / "mine.pth", weights_only=True)
+    assert all(torch.equal(met[name], tensor) for name, tensor in stored.items())
+
+
+def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, tmp_path):
+    import torch
+
+    cache.mkdir()
+    torch.save({"features.0.weight": torch.ones(2)}, cache / "away.pth")
+    spec = zoo.specs(zoo.read(models))["away"]
+    with pytest.raises(OtherArchitectureError, match="set aside"):
+        pretrained.classifier(spec, cache, OFFLINE)
+    assert not (cache / "away.pth").exists()
+    assert not pins(cache)
+
+
+def test_random_row_needs_no_file(models, cache):
+    spec = zoo.specs(zoo.read(models))["away"]
+    drawn = replace(spec, weights=Weights(source="random", seed=1))
+    met = pretrained.classifier(drawn, cache, OFFLINE)
+    assert sum(parameter.numel() for parameter in met.parameters()) == spec.parameters
