@@ -22,6 +22,7 @@ class Answer:
     status: int = 200
     etag: str = '"one"'
     ranges: bool = True
+    longest_range: int = 1 << 40
     heeds_if_range: bool = True
     content_type: str = "application/octet-stream"
     declared_length: int | None = None
@@ -96,7 +97,8 @@ def _selected(answer: Answer, asked: Mapping[str, str]) -> tuple[int, bytes, dic
     if answer.status != 200 or not answer.ranges or found is None or not current:
         return answer.status, answer.content, headers
     total = len(answer.content)
-    first, last = int(found[1]), min(int(found[2] or total), total - 1)
+    first = int(found[1])
+    last = min(int(found[2] or total), total - 1, first + answer.longest_range - 1)
     if first >= total:
         return 416, b"", headers | {"Content-Range": f"bytes */{total}"}
     span = {"Content-Range": f"bytes {first}-{last}/{total}"}

@@ -62,6 +62,14 @@ def test_failures_with_new_bytes_between_them_do_not_add_up(part):
     assert len(server.paths) > 3
 
 
+def test_server_that_sends_less_than_the_range_is_asked_for_the_rest(part):
+    sparing = replace(HONEST, longest_range=200_000)
+    with serving(replace(HONEST, drop_after=150_000), sparing) as server:
+        fetch(server, part)
+    assert part.read_bytes() == CONTENT
+    assert len(server.paths) == 4
+
+
 def test_server_that_ignores_ranges_is_read_anew(part):
     stubborn = replace(HONEST, ranges=False)
     with serving(replace(stubborn, drop_after=300_000), stubborn) as server:
