@@ -1,10 +1,8 @@
 """Ensemble metamers: from reference images to the paper's tables and figures."""
 
-from pathlib import Path
-
 from snakemake.utils import min_version
 
-from metamers import validation, zoo
+from metamers import material, validation, zoo
 from metamers.plan import Condition, Plan
 
 min_version("9.27")
@@ -33,9 +31,16 @@ wildcard_constraints:
     shard=r"\d{3}-of-\d{3}",
     batch=r"\d{3}-of-\d{3}",
     evaluators=r"\d{2}-of-\d{2}",
+    models=r"\d{2}-of-\d{2}",
+    model="|".join(plan.zoo),
+
+
+onstart:
+    material.require(config, plan.used_rows)
 
 
 include: "workflow/rules/references.smk"
+include: "workflow/rules/weights.smk"
 include: "workflow/rules/synthesis.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/analysis.smk"

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metamers import __version__, classifiers, folding, job, provenance, stages, weights
+from metamers import __version__, folding, job, loading, provenance, stages
 from metamers.bounds import Bound
 from metamers.checkpoints import Checkpoint, Progress
 from metamers.metamer_files import Metamers
@@ -135,8 +135,7 @@ def prepare_features(
     identity_relu: bool,
 ) -> stages.Features:
     """Return a model's function from images to the stage's activation, on the device."""
-    path = None if spec.weights.source == "random" else weights.locate(spec.weights, cache)
-    classifier = classifiers.load(spec, path)
+    classifier = loading.load(spec, cache)
     module = stages.module_at(classifier.network, spec, stage, depth)
     if engine.fold_batch_norm:
         folded = folding.fold(classifier, images[:SMALLEST_BATCH].cpu(), keep=f"network.{module}")

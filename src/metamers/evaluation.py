@@ -17,11 +17,11 @@ from metamers import (
     classes,
     classifiers,
     images,
+    loading,
     metamer_files,
     provenance,
     similarity,
     stages,
-    weights,
 )
 from metamers.metamer_files import Metamers
 from metamers.plan import Condition
@@ -44,8 +44,7 @@ class Evaluator:
     ) -> Evaluator:
         """Load the model of a row of the zoo."""
         spec = ModelSpec.of(row)
-        path = None if spec.weights.source == "random" else weights.locate(spec.weights, cache)
-        return cls(spec, classifiers.load(spec, path).to(device), device, batch_size)
+        return cls(spec, loading.load(spec, cache).to(device), device, batch_size)
 
     def look(self, pixels: Tensor, module: str | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Return class probabilities, ``(n, 1000)``, and the activations of a module, by image.

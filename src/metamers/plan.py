@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from itertools import product
@@ -11,6 +11,7 @@ from typing import Any
 from metamers import recipes
 from metamers.mixing import draw_sets
 
+RANDOM = {"source": "random", "seed": 0}
 MIXED_TABLES = ["mixed_sets", "difference_in_means", "mixed_regression"]
 
 
@@ -69,6 +70,8 @@ class Plan:
     @classmethod
     def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
         """Return the plan of a configuration that `metamers.validation` found right."""
+        if config["random_weights"]:
+            zoo = {name: dict(row) | {"weights": RANDOM} for name, row in zoo.items()}
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
         for name, experiment in config["experiments"].items():
             if experiment and "draw" in experiment:
@@ -119,8 +122,15 @@ class Plan:
     @property
     def evaluator_groups(self) -> dict[str, tuple[str, ...]]:
         """Return the evaluators that one job loads in turn."""
+        return self._groups(self.config["evaluators"])
+
+    @property
+    def model_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return all models of the run, members too, in groups that one job loads in turn."""
+        return self._groups(self.models)
+
+    def _groups(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         size = self.config["evaluation"]["evaluators_per_job"]
-        names = self.config["evaluators"]
         chunks = [tuple(names[i : i + size]) for i in range(0, len(names), size)]
         return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
 
@@ -144,6 +154,32 @@ class Plan:
     def evaluators(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for a group of evaluators."""
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
+
+    def group(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for a group of models."""
+        return self.rows(self.model_groups[wildcards["models"]])
+
+    def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
+        """Return the zoo's row of one model."""
+        return {"name": wildcards["model"]} | dict(self.zoo[wildcards["model"]])
+
+    def of_members(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each member of a model set."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.model_sets[wildcards["model_set"]]
+        ]
+
+    def of_group(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each model of a group."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.model_groups[wildcards["models"]]
+        ]
+
+    def of_evaluators(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each evaluator of a group."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.evaluator_groups[wildcards["evaluators"]]
+        ]
 
     def batch(self, wildcards: Mapping[str, str]) -> list[str]:
         """Return the paths of the conditions of a batch."""

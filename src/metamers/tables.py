@@ -27,6 +27,7 @@ from metamers.table_columns import (
     column,
 )
 from metamers.tables_of_images import (
+    ACCURACY,
     IMAGE_METRICS,
     OPTIMISATION,
     POWER,
@@ -50,6 +51,7 @@ from metamers.tables_of_results import (
 )
 
 __all__ = [
+    "ACCURACY",
     "CLAIMS",
     "COMPARISONS",
     "CONDITION",
@@ -89,6 +91,7 @@ TABLES = {
     for table in (
         REFERENCES,
         REFERENCE_PREDICTIONS,
+        ACCURACY,
         PREDICTIONS,
         TRACES,
         OPTIMISATION,

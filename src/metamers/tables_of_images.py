@@ -43,6 +43,25 @@ REFERENCE_PREDICTIONS = Table(
     ("references", "image_id", "evaluator"),
 )
 
+ACCURACY = Table(
+    "accuracy",
+    "Clean accuracy of each model on the reference images, beside what its row expects.",
+    pa.schema(
+        [
+            column("model", pa.string(), "model, a row of the zoo"),
+            column("n_images", pa.int32(), "reference images that have a label"),
+            column("n_right", pa.int32(), "of these, answered rightly"),
+            column("accuracy", pa.float64(), "top-1 of 1000 classes", unit="0..1", nullable=True),
+            column("low", pa.float64(), "lower end of Wilson's 95 % interval", nullable=True),
+            column("high", pa.float64(), "upper end of Wilson's 95 % interval", nullable=True),
+            column("expected", pa.float64(), "what the row states", unit="0..1", nullable=True),
+            column("source", pa.string(), "where the row has it from"),
+            column("verdict", pa.string(), "as expected, far below, or why it is not judged"),
+        ]
+    ),
+    ("model",),
+)
+
 PREDICTIONS = Table(
     "predictions",
     "What each evaluator says about each metamer.",

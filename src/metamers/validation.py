@@ -48,7 +48,7 @@ def require(
     if (schemas / "models.schema.yaml").exists():
         errors += _by_schema(rows, schemas / "models.schema.yaml", "zoo")
     if not errors:
-        errors = [*_names(config, rows), *_recipes(config), *_images(config)]
+        errors = [*_names(config, rows), *_recipes(config)]
     if errors:
         listed = "\n".join(f"  {number}. {error}" for number, error in enumerate(errors, 1))
         raise ConfigurationError(
@@ -136,19 +136,6 @@ def _recipes(config: Mapping[str, Any]) -> Iterator[str]:
         pixel_range = recipes.complete(recipe)["pixel_range"]
         if pixel_range and not pixel_range[0] < pixel_range[1]:
             yield f"key 'recipes.{name}.pixel_range': {pixel_range} is not [low, high]"
-
-
-def _images(config: Mapping[str, Any]) -> Iterator[str]:
-    from metamers import images
-
-    wanted = {
-        experiment["references"]
-        for experiment in config["experiments"].values()
-        if experiment is not None
-    }
-    draws = {name: draw for name, draw in config["references"].items() if name in wanted}
-    for problem in images.check(config["data"], draws, config["seed"]):
-        yield f"key 'data': {problem}"
 
 
 def _unknown(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from metamers import integrity
 from metamers.http_answers import Access, UnreachableError
 from metamers.weight_errors import MissingWeightsError, WeightsError
 from metamers.weight_sources import FETCHERS
 from metamers.weights import locate, missing_table, target, verify
-from metamers.zoo import Weights
+from metamers.zoo import ModelSpec, Weights
 
 STATES = ("ready", "missing", "wrong", "generated")
 
@@ -58,6 +59,24 @@ def fetch_all(rows: Mapping[str, Weights], cache: Path, access: Access) -> list[
     if errors:
         raise WeightsError("\n".join([f"{len(errors)} of {len(filed)} failed:", *errors]))
     return paths
+
+
+def note(row: Mapping[str, Any], cache: Path) -> dict[str, str]:
+    """Return what is known of a model's weights once they are there: they are fetched if need be.
+
+    Parameters
+    ----------
+    row
+        A row of the zoo, with its ``name``.
+    cache
+        Folder of fetched files.
+    """
+    weights = ModelSpec.of(row).weights
+    if weights.source == "random":
+        return {"model": row["name"], "source": "random", "seed": str(weights.seed)}
+    path = locate(weights, cache)
+    digest = integrity.check(path, weights, "", cache / "verified")
+    return {"model": row["name"], "file": path.name, "sha256": digest}
 
 
 def refuse_shared_names(rows: Mapping[str, Weights]) -> None:

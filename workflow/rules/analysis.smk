@@ -9,8 +9,8 @@ rule tabulate_recognizability:
             f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets
         ),
         reference_predictions=expand(
-            f"{RUN}/predictions/references/{{evaluators}}.parquet",
-            evaluators=plan.evaluator_groups,
+            f"{RUN}/predictions/references/{{models}}.parquet",
+            models=plan.model_groups,
         ),
         predictions=expand(
             f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",

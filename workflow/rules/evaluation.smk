@@ -14,10 +14,11 @@ rule predict_references:
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
         ),
+        weights=plan.of_group(f"{RUN}/weights/{{model}}.json"),
     output:
-        f"{RUN}/predictions/references/{{evaluators}}.parquet",
+        f"{RUN}/predictions/references/{{models}}.parquet",
     log:
-        f"{LOGS}/predict_references/{{evaluators}}.log",
+        f"{LOGS}/predict_references/{{models}}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
@@ -25,13 +26,37 @@ rule predict_references:
         gpu=1,
     params:
         revision=revisions.EVALUATION,
-        models=plan.evaluators,
+        models=plan.group,
         references=plan.reference_sets,
         device=config["engine"]["device"],
         batch_size=config["evaluation"]["batch_size"],
         cache=config["weights_cache"],
     script:
         "../scripts/predict_references.py"
+
+
+rule check_accuracy:
+    input:
+        answers=expand(
+            f"{RUN}/predictions/references/{{models}}.parquet",
+            models=plan.model_groups,
+        ),
+        references=expand(
+            f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets
+        ),
+    output:
+        f"{RUN}/tables/accuracy.parquet",
+    log:
+        f"{LOGS}/check_accuracy.log",
+    localrule: True
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.ANALYSIS,
+        models=plan.used_rows,
+        gate=config["accuracy_gate"],
+    script:
+        "../scripts/check_accuracy.py"
 
 
 rule evaluate_models:

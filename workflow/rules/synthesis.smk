@@ -6,6 +6,9 @@ from metamers import revisions
 rule synthesize_metamers:
     input:
         references=f"{RUN}/references/{{references}}.safetensors",
+        weights=plan.of_members(f"{RUN}/weights/{{model}}.json"),
+        # Ancient: a model that is added later does not make the others' metamers anew.
+        gate=ancient(f"{RUN}/tables/accuracy.parquet"),
     output:
         metamers=f"{RUN}/metamers/{CONDITION}/{{shard}}.safetensors",
         trace=f"{RUN}/traces/{CONDITION}/{{shard}}.parquet",

@@ -1,0 +1,19 @@
+"""Weights: fetched where there is a network, verified, and noted for the jobs that need them."""
+
+from metamers import revisions
+
+
+rule fetch_weights:
+    output:
+        f"{RUN}/weights/{{model}}.json",
+    log:
+        f"{LOGS}/fetch_weights/{{model}}.log",
+    # Compute nodes often have no network.
+    localrule: True
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        row=plan.row,
+        cache=config["weights_cache"],
+    script:
+        "../scripts/fetch_weights.py"
