@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from metamers import tables
+from metamers.measures import MEASURES
+
+NOT_COMPUTED = (
+    "not computed: weights missing: alexnet-owt-7be5be79.pth; "
+    "get them: https://example.org/models/alexnet-owt-7be5be79.pth"
+)
 
 
 @dataclass(frozen=True)
@@ -21,25 +28,25 @@ class Size:
     stages: tuple[str, ...] = ("early", "middle", "late")
     bounds: tuple[str, ...] = ("unbounded",)
 
-    @property
+    @cached_property
     def models(self):
         return [f"model_{k:02d}" for k in range(self.evaluators)]
 
-    @property
+    @cached_property
     def members(self):
         return {
             f"set_{k:02d}": [self.models[(k + j) % self.evaluators] for j in range(1 + k % 3)]
             for k in range(self.sets)
         }
 
-    @property
+    @cached_property
     def conditions(self):
         return [
             ("quick", "ours", model_set, stage, bound)
             for model_set, stage, bound in itertools.product(self.members, self.stages, self.bounds)
         ]
 
-    @property
+    @cached_property
     def labels(self):
         sets = ("Single CNN", "Single Transformer", "CNN", "Robust CNNs", "Transformers")
         names = ("EfficientNet-Lite0", "EfficientNet-Lite1", "EfficientNet-Lite2", "SqueezeNet 1.1")
@@ -138,18 +145,17 @@ def similarity(size):
     return frame(tables.SIMILARITY, rows)
 
 
-def image_metrics(size, measures, missing="weights missing: run `metamers weights fetch`"):
+def image_metrics(size):
     rng = np.random.default_rng(3)
     rows = []
-    for condition, (name, measure) in itertools.product(size.conditions, measures.items()):
+    for condition, measure in itertools.product(size.conditions, MEASURES.values()):
         level = rng.normal(10, 2)
+        status = NOT_COMPUTED if measure.weights else "computed"
         for k in range(size.images if measure.per_image else 1):
-            row = {"measure": name, "image_id": f"image_{k}" if measure.per_image else None}
-            value = rng.normal(level, 2) if not measure.weights else np.nan
-            status = missing if measure.weights else "computed"
-            rows.append(key(condition) | row | {"value": value, "status": status})
-            if measure.weights:
-                break
+            value = np.nan if measure.weights else rng.normal(level, 2)
+            image_id = f"image_{k}" if measure.per_image else None
+            row = {"measure": measure.name, "image_id": image_id, "value": value}
+            rows.append(key(condition) | row | {"status": status})
     return frame(tables.IMAGE_METRICS, rows)
 
 
@@ -238,3 +244,29 @@ def optimisation(size):
             row = {"image_id": f"image_{k}", "model": model, "loss_before": rng.normal(1, 0.02)}
             rows.append(key(condition) | row | {"loss_after": after, "loss_stored": after + 0.01})
     return frame(tables.OPTIMISATION, rows)
+
+
+def recognition(size, images=3):
+    rng = np.random.default_rng(8)
+    rows = []
+    for condition, k, evaluator in itertools.product(size.conditions, range(images), size.models):
+        judged = {"image_id": f"image_{k}", "evaluator": evaluator, "rule": "self", "ways": "1000"}
+        member = {"member": evaluator in size.members[condition[2]], "same_weights": False}
+        rows.append(key(condition) | judged | member | {"recognised": rng.random() < 0.5})
+    return frame(tables.RECOGNITION, rows)
+
+
+def ensemble_gain(size):
+    rng = np.random.default_rng(9)
+    singles = [name for name, members in size.members.items() if len(members) == 1]
+    rows = []
+    for condition, against in itertools.product(size.conditions, [*singles[:2], "members"]):
+        if condition[2] in singles:
+            continue
+        gain = rng.normal(0.2, 0.1)
+        ends = {"low": gain - 0.15, "high": gain + 0.15, "images_low": gain - 0.1}
+        row = {"experiment": "main", "against": against, "singles": [against], "rule": "self"}
+        row |= {"ways": "1000", "n_images": size.images, "n_evaluators": 2, "ensemble": 0.6}
+        row |= {"single": 0.6 - gain, "difference": gain, "images_high": gain + 0.1}
+        rows.append(key(condition) | row | ends)
+    return frame(tables.ENSEMBLE_GAIN, rows)

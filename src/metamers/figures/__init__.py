@@ -1,8 +1,10 @@
 """The figures: one function each, from tables to a chart (Altair), and `save`."""
 
+from metamers.chart_data import within
 from metamers.figures.divergences import similarity
+from metamers.figures.effects import difference_in_means, ensemble_gain
 from metamers.figures.gallery import examples
-from metamers.figures.mixtures import difference_in_means, mixed_sets
+from metamers.figures.mixtures import mixed_sets
 from metamers.figures.optimisation import loss_traces, losses_after
 from metamers.figures.quality import image_metrics
 from metamers.figures.saving import save
@@ -12,6 +14,7 @@ from metamers.figures.transfer import recognizability
 __all__ = [
     "bounds",
     "difference_in_means",
+    "ensemble_gain",
     "examples",
     "image_metrics",
     "loss_traces",
@@ -20,4 +23,5 @@ __all__ = [
     "recognizability",
     "save",
     "similarity",
+    "within",
 ]

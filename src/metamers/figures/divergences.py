@@ -8,14 +8,27 @@ import altair as alt
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_style import ConditionKey, Labels
+from metamers.chart_data import (
+    ConditionKey,
+    Labels,
+    in_order,
+    inline,
+    is_flagged,
+    pick,
+    printed,
+    refuse_other_columns,
+    set_labels,
+    sets_in_order,
+)
 from metamers.tables import COMPARISONS, SIMILARITY
 
 CLOSER = "↓"
-_READING = (
-    f"{CLOSER} the median of the second kind of distance lies below that of the first. Dashed: "
-    "the evaluator is a member of the set, so the cell says nothing about transfer."
+_DASHED = (
+    "Dashed: the evaluator is a member of the set, so the cell says nothing about transfer. "
+    f"{CLOSER} the second kind of distance has the lower median."
 )
+# Cells hold their number up to this many sets; beyond, colour alone speaks.
+_SETS_WITH_TEXT = 12
 
 
 def similarity(
@@ -28,8 +41,9 @@ def similarity(
 ) -> alt.VConcatChart:
     """Return Fig 5: Jensen-Shannon divergence, evaluator against set, a panel per stage.
 
-    One row of panels per comparison of distance distributions. Each cell gives the divergence
-    in bits; a dashed outline says that the evaluator is a member of the set.
+    One row of panels per comparison of distance distributions. A cell gives the divergence in
+    bits, and an arrow where the second kind of distance has the lower median; a dashed outline
+    says that the evaluator is a member of the set.
 
     Parameters
     ----------
@@ -40,104 +54,97 @@ def similarity(
     stages
         Names of the stages, from shallow to deep.
     comparisons
-        Which of `metamers.tables.COMPARISONS` to draw.
+        Which of `metamers.tables.COMPARISONS` to draw, in order.
     flagged
-        Conditions that are not metamers: their cells are marked with a dagger.
+        Conditions that are not metamers: a dagger in their cells.
 
     Raises
     ------
     ValueError
-        If the table has other columns, or none of its rows is of a comparison.
+        If the table has other columns, or no row of a comparison.
     """
-    style.refuse_other_columns(table, SIMILARITY)
-    rows = pd.concat([style.pick(table, comparison=name) for name in comparisons])
+    refuse_other_columns(table, SIMILARITY)
+    rows = pd.concat([pick(table, comparison=name) for name in comparisons], ignore_index=True)
     rows = _cells(rows, labels, flagged)
-    sets = style.order_of_sets(rows, rows["set"], labels)
-    evaluators = style.in_order(set(rows["shown"]), list(labels.values()))
-    stages = style.in_order(set(rows["stage"]), stages)
-    cell = _cell_size(len(sets))
-    panels = [
-        _panel(rows[rows["comparison"] == name], name, sets, evaluators, stages, cell)
-        for name in comparisons
-    ]
-    images = style.spread(rows["n_images"], "image")
-    return style.finish(
-        alt.vconcat(*panels, spacing=26),
-        "Representational similarity: divergence between distributions of distances",
-        [f"Jensen-Shannon divergence in bits: 0 the same, 1 apart; n = {images}."],
-        [_READING, *style.flag_notes(rows, style.FLAG)],
-        width=max(cell * len(sets) * len(stages) + 160, 480),
+    sets = sets_in_order(rows["model_set"], rows["set"], labels)
+    stages = in_order(set(rows["stage"]), stages)
+    cell = 50 if len(sets) <= _SETS_WITH_TEXT else 15
+    chart = _heatmap(sets, in_order(set(rows["shown"]), list(labels.values())), cell).facet(
+        row=alt.Row("kind:N", sort=_kinds(comparisons), title=None, header=style.side_header()),
+        column=alt.Column("stage:N", sort=stages, title=None),
+        data=inline(rows),
     )
+    return style.finish(
+        chart,
+        "Representational similarity of metamers and references",
+        [_reading(rows)],
+        [_DASHED, *style.flag_notes(rows, style.FLAG)],
+        width=max(cell * len(sets) * len(stages) + 270, 480),
+    )
+
+
+def _kinds(comparisons: Sequence[str]) -> list[str]:
+    return [name.replace(" | ", "\nagainst\n") for name in comparisons]
 
 
 def _cells(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]) -> pd.DataFrame:
-    rows["set"] = style.set_labels(rows, labels)
-    rows["shown"] = rows["evaluator"].map(lambda name: style.label_of(name, labels))
-    rows["flagged"] = style.is_flagged(rows, flagged)
-    rows["text"] = rows.apply(_text, axis=1)
-    wanted = [
-        "comparison",
-        "model_set",
-        "set",
-        "shown",
-        "stage",
-        "divergence",
-        "low",
-        "high",
-        "median_ratio",
-    ]
-    return rows[[*wanted, "member", "flagged", "text", "n_images"]]
-
-
-def _text(row: pd.Series) -> str:
-    if pd.isna(row["divergence"]):
-        return "–"
-    mark = CLOSER if row["median_ratio"] < 1 else ""
-    return f"{row['divergence']:.2f}{mark}{style.FLAG if row['flagged'] else ''}"
-
-
-def _cell_size(sets: int) -> int:
-    return 54 if sets <= 12 else 16
-
-
-def _panel(
-    rows: pd.DataFrame,
-    comparison: str,
-    sets: list[str],
-    evaluators: list[str],
-    stages: list[str],
-    cell: int,
-) -> alt.FacetChart:
-    base = alt.Chart().encode(
-        x=alt.X("set:N", sort=sets, title=None).scale(domain=sets).axis(
-            labelAngle=-45, labelLimit=200, ticks=False, domain=False
-        ),
-        y=alt.Y("shown:N", sort=evaluators, title=None).scale(domain=evaluators).axis(
-            labelLimit=220, ticks=False, domain=False
-        ),
-    )  # fmt: skip
-    ink = alt.condition(alt.datum.divergence > 0.55, alt.value("white"), alt.value(style.INK))
-    layers = [
-        base.mark_rect().encode(
-            color=alt.Color("divergence:Q", title="divergence (bits)").scale(
-                scheme="cividis", reverse=True, domain=[0, 1]
-            ),
-            tooltip=["shown:N", "set:N", "stage:N", "divergence:Q", "low:Q", "high:Q",
-                     "median_ratio:Q"],
-        ),
-        base.transform_filter(alt.datum.member).mark_rect(
-            fillOpacity=0, stroke="#000000", strokeWidth=1.4, strokeDash=style.DASH,
-            width=alt.RelativeBandSize(0.9), height=alt.RelativeBandSize(0.82),
-        ),
-    ]  # fmt: skip
-    if cell > 30:
-        layers.insert(1, base.mark_text(fontSize=10).encode(text="text:N", color=ink))
-    return (
-        alt.layer(*layers)
-        .properties(width=alt.Step(cell), height=alt.Step(20))
-        .facet(
-            column=alt.Column("stage:N", sort=stages, title=None),
-            data=style.inline(rows),
-            title=alt.Title(comparison, fontSize=12, anchor="start", fontWeight="bold"),
+    rows["set"] = set_labels(rows, labels)
+    rows["shown"] = printed(rows["evaluator"], labels)
+    rows["kind"] = _kinds(list(rows["comparison"]))
+    rows["flagged"] = is_flagged(rows, flagged)
+    rows["text"] = [
+        _text(divergence, ratio) + (style.FLAG if mark else "")
+        for divergence, ratio, mark in zip(
+            rows["divergence"], rows["median_ratio"], rows["flagged"], strict=True
         )
+    ]
+    wanted = ["model_set", "set", "shown", "kind", "stage", "member", "flagged", "text"]
+    return rows[[*wanted, "divergence", "low", "high", "median_ratio", "n_images"]]
+
+
+def _text(divergence: float, ratio: float) -> str:
+    return "–" if pd.isna(divergence) else f"{divergence:.2f}{CLOSER if ratio < 1 else ''}"
+
+
+def _reading(rows: pd.DataFrame) -> str:
+    width = (rows["high"] - rows["low"]).median() / 2
+    known = "" if pd.isna(width) else f", 95 % interval about ±{width:.2f}"
+    images = style.spread(rows["n_images"], "image")
+    return (
+        "Jensen-Shannon divergence of the distributions of distances between activations, in bits "
+        f"(0: the same, 1: apart); n = {images}{known}."
     )
+
+
+def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
+    base = alt.Chart().encode(
+        x=alt.X("set:N", sort=sets, title=None)
+        .scale(domain=sets)
+        .axis(labelAngle=-45, labelLimit=220, ticks=False, domain=False),
+        y=alt.Y("shown:N", sort=evaluators, title=None)
+        .scale(domain=evaluators)
+        .axis(labelLimit=240, ticks=False, domain=False),
+    )
+    colour = (
+        alt.Color("divergence:Q", title="divergence (bits)")
+        .scale(scheme="blues", domain=[0, 1])
+        .legend(values=[0, 0.2, 0.4, 0.6, 0.8, 1], gradientLength=120)
+    )
+    tooltip = ["shown:N", "set:N", "stage:N", "divergence:Q", "low:Q", "high:Q", "median_ratio:Q"]
+    ink = alt.condition(alt.datum.divergence > 0.6, alt.value("white"), alt.value(style.INK))
+    text = alt.Text("text:N") if cell > 20 else alt.Text("mark:N")
+    outline = base.transform_filter(alt.datum.member).mark_rect(
+        fillOpacity=0,
+        stroke=style.MEMBER,
+        strokeWidth=1.8,
+        strokeDash=style.DASH,
+        width=alt.RelativeBandSize(0.9),
+        height=alt.RelativeBandSize(0.84),
+    )
+    return alt.layer(
+        base.mark_rect(stroke="white", strokeWidth=0.5).encode(color=colour, tooltip=tooltip),
+        base.transform_calculate(mark=f"datum.flagged ? '{style.FLAG}' : ''")
+        .mark_text(fontSize=10)
+        .encode(text=text, color=ink),
+        outline,
+    ).properties(width=alt.Step(cell), height=alt.Step(20))

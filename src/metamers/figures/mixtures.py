@@ -1,4 +1,4 @@
-"""Figure 7 and Table 5: metamers of mixed model sets."""
+"""Figure 7: metamers of mixed model sets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import numpy as np
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_style import ConditionKey, Labels
+from metamers.chart_data import (
+    ConditionKey,
+    Labels,
+    inline,
+    is_flagged,
+    pick,
+    refuse_other_columns,
+    set_labels,
+)
 from metamers.figures.transfer import RULE_TEXT, WAYS_TEXT
-from metamers.tables import CONDITION_KEY, DIFFERENCE_IN_MEANS, MIXED_SETS, RECOGNIZABILITY
+from metamers.tables import CONDITION_KEY, MIXED_SETS, RECOGNIZABILITY
 
-_WIDTH = 760
+_HEIGHT = 260
+_BINS = 20
 
 
 def mixed_sets(
@@ -26,7 +35,7 @@ def mixed_sets(
     ways: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
-    """Return Fig 7: recognizability of each mixed set, sorted, and the histogram of their means.
+    """Return Fig 7: recognizability of each mixed set, sorted, and the histogram of the means.
 
     Parameters
     ----------
@@ -35,7 +44,7 @@ def mixed_sets(
     recognizability
         Table `recognizability`: gives the held-out evaluators of each set.
     experiment
-        The experiment whose rows of `recognizability` are drawn.
+        The experiment to draw.
     labels
         Printed labels of models and sets.
     rule, ways
@@ -48,26 +57,33 @@ def mixed_sets(
     ValueError
         If a table has other columns, or a set has no held-out evaluator.
     """
-    style.refuse_other_columns(table, MIXED_SETS)
-    style.refuse_other_columns(recognizability, RECOGNIZABILITY)
-    judged = style.pick(recognizability, experiment=experiment, rule=rule, ways=ways)
+    refuse_other_columns(table, MIXED_SETS)
+    refuse_other_columns(recognizability, RECOGNIZABILITY)
+    judged = pick(recognizability, experiment=experiment, rule=rule, ways=ways)
     held_out = judged[~judged["member"] & ~judged["same_weights"]]
     rows = _sorted(table, held_out, labels, flagged)
-    images = style.spread(rows["n_images"], "image")
-    subtitle = [
-        f"{style.counted(len(rows), 'set')} of {style.spread(rows['size'], 'model')}; "
-        f"n = {images}, {style.spread(rows['n_evaluators'], 'held-out model')}. "
-        f"Mean {rows['mean'].mean():.3f}, standard deviation over sets {rows['mean'].std():.3f}.",
-        f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}.",
+    notes = [
+        "Line: lowest to highest held-out model; bar: quartiles; dot: mean. Every set is judged "
+        "by other models, those that are not its members.",
+        *style.flag_notes(rows, "Open dots"),
     ]
-    notes = ["Each line: lowest to highest held-out model; bar: quartiles; dot: mean."]
-    notes += style.flag_notes(rows, "Open dots")
+    width = _step(len(rows)) * len(rows) + 260
     return style.finish(
-        alt.hconcat(_distributions(rows), _histogram(rows), spacing=14),
+        alt.hconcat(_distributions(rows), _histogram(rows), spacing=12),
         "Recognizability of metamers of mixed model sets",
-        subtitle,
+        [_reading(rows), f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
         notes,
-        width=_WIDTH,
+        width=max(width, 420),
+    )
+
+
+def _reading(rows: pd.DataFrame) -> str:
+    over = f" ± {rows['mean'].std():.3f} (standard deviation over sets)" if len(rows) > 1 else ""
+    return (
+        f"{style.counted(len(rows), 'set')} of {style.spread(rows['size'], 'model')}; "
+        f"n = {style.spread(rows['n_images'], 'image')}, "
+        f"{style.spread(rows['n_evaluators'], 'held-out model')}; "
+        f"mean {rows['mean'].mean():.3f}{over}."
     )
 
 
@@ -78,110 +94,71 @@ def _sorted(
     flagged: Collection[ConditionKey],
 ) -> pd.DataFrame:
     key = list(CONDITION_KEY)
-    quantiles = held_out.groupby(key)["recognizability"].quantile(np.linspace(0, 1, 5)).unstack()
-    quantiles.columns = pd.Index(["q0", "q1", "q2", "q3", "q4"])
-    rows = table.merge(quantiles.reset_index(), on=key, how="left")
+    shares = held_out.groupby(key)["recognizability"].quantile(np.linspace(0, 1, 5)).unstack()
+    shares.columns = pd.Index(["q0", "q1", "q2", "q3", "q4"])
+    rows = table.merge(shares.reset_index(), on=key, how="left")
     if rows["q2"].isna().any():
         lost = sorted(rows.loc[rows["q2"].isna(), "model_set"])
         raise ValueError(f"no held-out evaluator judged the sets {lost}; see `recognizability`")
-    rows["flagged"] = style.is_flagged(rows, flagged)
-    rows["set"] = style.set_labels(rows, labels)
+    rows["flagged"] = is_flagged(rows, flagged)
+    rows["set"] = set_labels(rows, labels)
     rows["made_of"] = [
-        ", ".join(style.label_of(name, labels) for name in made) for made in rows["members"]
+        ", ".join(labels.get(name, name) for name in members) for members in rows["members"]
     ]
     rows = rows.sort_values(["mean", "set"], kind="stable", ignore_index=True)
     rows["place"] = rows.index + 1
     return rows.drop(columns=["members"])
 
 
+def _step(sets: int) -> int:
+    return max(min(560 // sets, 34), 160 // sets, 6)
+
+
 def _distributions(rows: pd.DataFrame) -> style.Layers:
-    step = max(min(560 // len(rows), 40), 6)
-    base = alt.Chart(style.inline(rows)).encode(
-        x=alt.X("place:O", title="model set, sorted by its mean").axis(labels=False, ticks=False)
+    base = alt.Chart(inline(rows)).encode(
+        x=alt.X("place:O", title="model sets, by mean").axis(labels=False, ticks=False)
     )
-    value = alt.Y("mean:Q", title="share recognised").scale(domain=[0, 1])
-    size = alt.Color("size:O", title="models in the set").scale(scheme="viridis", reverse=True)
+    sizes = sorted(int(size) for size in rows["size"].unique())
+    size = (
+        alt.Color("size:O", title="models in the set")
+        .scale(domain=sizes, range=_shades(len(sizes)))
+        .legend(orient="right", symbolType="square")
+    )
+    value = style.share_axis("mean")
+    tooltip = ["set:N", "made_of:N", "size:Q", "mean:Q", "low:Q", "high:Q", "n_evaluators:Q"]
+    dot = 30 if _step(len(rows)) > 10 else 14
     return alt.layer(
-        base.mark_rule(color="#9a9a9a").encode(y="q0:Q", y2="q4:Q"),
-        base.mark_bar(width=alt.RelativeBandSize(0.7), opacity=0.45).encode(
-            y="q1:Q", y2="q3:Q", color=size
+        base.mark_rule(color="#8c8c8c").encode(y="q0:Q", y2="q4:Q"),
+        base.mark_bar(width=alt.RelativeBandSize(0.8)).encode(y="q1:Q", y2="q3:Q", color=size),
+        base.mark_point(size=dot, filled=True, opacity=1, color=style.BLACK).encode(
+            y=value, tooltip=tooltip
         ),
-        base.mark_point(size=26, filled=True, opacity=1, stroke="black", strokeWidth=1).encode(
-            y=value,
-            fill=style.flag_fill("black"),
-            tooltip=["set:N", "made_of:N", "size:Q", "mean:Q", "low:Q", "high:Q", "n_evaluators:Q"],
-        ),
-    ).properties(width=step * len(rows), height=260)
+        style.opened(base, dot / 3).encode(y=value),
+    ).properties(width=alt.Step(_step(len(rows))), height=_HEIGHT)
+
+
+def _shades(number: int) -> list[str]:
+    """Return greens from pale to dark, on all of which a black dot is seen."""
+    light, dark = np.array([226, 240, 217]), np.array([65, 151, 120])
+    shares = np.linspace(0, 1, number)[:, None]
+    colours = (light * (1 - shares) + dark * shares).round().astype(int)
+    return ["#" + "".join(f"{channel:02x}" for channel in colour) for colour in colours]
 
 
 def _histogram(rows: pd.DataFrame) -> alt.Chart:
-    edges = pd.cut(rows["mean"], [k / 20 for k in range(21)], include_lowest=True)
-    counts = edges.value_counts(sort=False).reset_index(drop=True)
-    bins = pd.DataFrame(
-        {
-            "from": [k / 20 for k in range(20)],
-            "to": [(k + 1) / 20 for k in range(20)],
-            "sets": counts,
-        }
-    )
+    counts, edges = np.histogram(rows["mean"], bins=_BINS, range=(0, 1))
+    bins = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "sets": counts, "none": 0})
+    most = int(counts.max())
     return (
-        alt.Chart(style.inline(bins))
-        .mark_bar(color=style.HELD_OUT, opacity=0.8, stroke="white", orient="horizontal")
+        alt.Chart(inline(bins[bins["sets"] > 0]))
+        .mark_rect(color="#8fb8a5", stroke="white")
         .encode(
-            y=alt.Y("from:Q", title=None).scale(domain=[0, 1]).axis(labels=False),
+            y=style.share_axis("from", labelled=False),
             y2="to:Q",
-            x=alt.X("sets:Q", title="number of sets").axis(tickMinStep=1, format="d"),
-            x2=alt.datum(0),
+            x=alt.X("none:Q", title="number of sets")
+            .scale(domain=[0, most], nice=False)
+            .axis(values=sorted({0, most // 2, most}), format="d"),
+            x2="sets:Q",
         )
-        .properties(width=110, height=260)
+        .properties(width=90, height=_HEIGHT)
     )
-
-
-def difference_in_means(table: pd.DataFrame, *, labels: Labels) -> alt.VConcatChart:
-    """Return Table 5 as a chart: effect of each model's presence, with its 95 % interval.
-
-    Filled dots are adjusted for which evaluators judged; crosses are the plain difference
-    of means, as the paper prints it.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
-    """
-    style.refuse_other_columns(table, DIFFERENCE_IN_MEANS)
-    if table.empty:
-        raise ValueError("table 'difference_in_means' has no rows: nothing to draw")
-    rows = table.sort_values(["adjusted", "model"], ascending=[False, True], ignore_index=True)
-    rows["shown"] = [
-        f"{style.label_of(name, labels)} ({number})"
-        for name, number in zip(rows["model"], rows["appearances"], strict=True)
-    ]
-    return style.finish(
-        _effects(rows),
-        "Effect of a model's presence in a mixed set",
-        [f"Mean recognizability with it less without it; {style.spread(rows['n_sets'], 'set')} "
-         "(in brackets: sets with it)."],
-        ["Filled dots with 95 % intervals: after removing each evaluator's own mean. Crosses: "
-         "plain difference in means. Star: significant at 5 % after Holm's correction."],
-        width=560,
-    )  # fmt: skip
-
-
-def _effects(rows: pd.DataFrame) -> style.Layers:
-    rows["star"] = ["*" if p < 0.05 else "" for p in rows["p_adjusted"]]
-    base = alt.Chart(style.inline(rows)).encode(
-        y=alt.Y("shown:N", sort=list(rows["shown"]), title=None).axis(grid=True, ticks=False)
-    )
-    x = alt.X("adjusted:Q", title="difference in mean recognizability")
-    zero = alt.Chart(style.inline(pd.DataFrame({"zero": [0.0]}))).mark_rule(color=style.INK)
-    return alt.layer(
-        zero.encode(x="zero:Q"),
-        base.mark_rule(color=style.HELD_OUT, strokeWidth=1.6).encode(
-            x="adjusted_low:Q", x2="adjusted_high:Q"
-        ),
-        base.mark_point(color=style.HELD_OUT, filled=True, size=50, opacity=1).encode(x=x),
-        base.mark_point(color=style.MEMBER, shape="cross", size=30, opacity=1).encode(
-            x="difference:Q"
-        ),
-        base.mark_text(dx=0, dy=-5, fontSize=13).encode(x="adjusted_high:Q", text="star:N"),
-    ).properties(width=380, height=alt.Step(19))

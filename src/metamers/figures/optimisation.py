@@ -9,12 +9,26 @@ import numpy as np
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_style import ConditionKey, Labels
-from metamers.tables import CONDITION_KEY, OPTIMISATION, TRACES, Table
+from metamers.chart_data import (
+    ConditionKey,
+    Labels,
+    in_order,
+    inline,
+    is_flagged,
+    printed,
+    refuse_other_columns,
+    set_labels,
+    sets_in_order,
+)
+from metamers.tables import CONDITION_KEY, OPTIMISATION, TRACES
 
-_LOSS = "relative distance of activations"
-_FEW = 8
 _SERIES = [*CONDITION_KEY, "model"]
+_LOSS = (
+    "Loss: distance between the activations of metamer and reference, relative to the "
+    "reference's; no unit."
+)
+# Members are told apart by colour up to this many, which is as many as there are colours.
+_FEW = len(style.CATEGORIES)
 
 
 def loss_traces(
@@ -38,38 +52,31 @@ def loss_traces(
     flagged
         Conditions that are not metamers: a dagger in the panel.
     points
-        Turns drawn of each model, evenly chosen, the first and the last included.
+        Turns drawn of each model at most, evenly chosen, the first and the last included.
 
     Raises
     ------
     ValueError
         If the table has other columns or no rows.
     """
-    _refuse(table, TRACES)
-    rows = _quartiles(_thinned(table, points), labels, flagged)
-    base = alt.Chart().encode(
-        x=alt.X("step:Q", title="gradient steps of the whole set"), color=_colour(rows, labels)
-    )
-    loss = alt.Y("median:Q", title=_LOSS).scale(type="log")
-    cell = alt.layer(
-        base.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q"),
-        base.mark_line(strokeWidth=1.6).encode(y=loss, detail="model:N"),
-        _daggers(),
-    ).properties(width=190, height=120)
-    sets = style.order_of_sets(rows, rows["set"], labels)
-    shown = style.in_order(set(rows["stage"]), stages)
-    chart = cell.facet(
-        row=alt.Row("set:N", title=None, sort=sets),
+    refuse_other_columns(table, TRACES)
+    rows = _dressed(_medians(_thinned(table, points)), labels, flagged)
+    rows["panel"] = ["\n".join(style.folded(name, 20)) for name in rows["set"]]
+    sets = sets_in_order(rows["model_set"], rows["panel"], labels)
+    shown = in_order(set(rows["stage"]), stages)
+    chart = _curves(rows, labels).facet(
+        row=alt.Row("panel:N", title=None, sort=sets, header=style.side_header()),
         column=alt.Column("stage:N", title=None, sort=shown),
-        data=style.inline(rows),
+        data=inline(rows),
+        spacing=14,
     )
     images = style.spread(rows["n_images"], "image")
     return style.finish(
         chart,
         "Loss during synthesis",
         [f"Median (line) and range (band) over n = {images}, for each member of the set."],
-        style.flag_notes(rows, f"{style.FLAG} in the corner"),
-        width=210 * len(shown),
+        [_LOSS, *style.flag_notes(rows, style.FLAG)],
+        width=210 * len(shown) + 150,
     )
 
 
@@ -96,40 +103,23 @@ def losses_after(
     ValueError
         If the table has other columns or no rows.
     """
-    _refuse(table, OPTIMISATION)
-    rows = _summary(table, labels, flagged)
-    sets = style.order_of_sets(rows, rows["set"], labels)
-    shown = style.in_order(set(rows["stage"]), stages)
-    base = alt.Chart().encode(
-        y=alt.Y("shown:N", title=None, sort=style.in_order(set(rows["shown"]), [*labels.values()]))
+    refuse_other_columns(table, OPTIMISATION)
+    rows = _dressed(_ends(table), labels, flagged)
+    rows["row"] = rows["set"] + "\n" + rows["shown"]
+    sets = sets_in_order(rows["model_set"], rows["set"], labels)
+    order = [line for name in sets for line in _lines_of(name, rows, labels)]
+    shown = in_order(set(rows["stage"]), stages)
+    chart = _dots(rows, order).facet(
+        column=alt.Column("stage:N", title=None, sort=shown), data=inline(rows)
     )
-    loss = alt.X("median:Q", title=_LOSS).scale(type="log")
-    cell = alt.layer(
-        base.mark_rule(strokeWidth=1.6, color=style.HELD_OUT).encode(x="low:Q", x2="high:Q"),
-        base.mark_tick(thickness=2, color=style.FAINT).encode(x="before:Q"),
-        base.mark_point(size=44, filled=True, opacity=1, stroke=style.HELD_OUT).encode(
-            x=loss, fill=style.flag_fill(style.HELD_OUT), tooltip=["set:N", "shown:N", "median:Q"]
-        ),
-    ).properties(width=190, height=alt.Step(16))
-    chart = cell.facet(
-        row=alt.Row("set:N", title=None, sort=sets, header=style.side_header()),
-        column=alt.Column("stage:N", title=None, sort=shown),
-        data=style.inline(rows),
-    ).resolve_scale(y="independent")
     images = style.spread(rows["n_images"], "image")
     return style.finish(
         chart,
-        "Loss of the finished metamers for each member of their set",
+        "Loss of finished metamers for each member of their set",
         [f"Dot and rule: median and range over n = {images}; grey tick: median at the start."],
-        style.flag_notes(rows, "Open dots"),
-        width=210 * len(shown) + 160,
+        [_LOSS, *style.flag_notes(rows, "Open dots")],
+        width=210 * len(shown) + 130,
     )
-
-
-def _refuse(table: pd.DataFrame, declared: Table) -> None:
-    style.refuse_other_columns(table, declared)
-    if table.empty:
-        raise ValueError(f"table {declared.name!r} has no rows: nothing to draw")
 
 
 def _thinned(table: pd.DataFrame, points: int) -> pd.DataFrame:
@@ -137,49 +127,87 @@ def _thinned(table: pd.DataFrame, points: int) -> pd.DataFrame:
     series = turns.groupby(_SERIES)
     rank, number = series.cumcount(), series["turn"].transform("size")
     stride = np.maximum((number - 1) / max(points - 1, 1), 1)
-    kept = (np.floor(rank / stride) != np.floor((rank - 1) / stride)) | (rank == number - 1)
+    kept = (np.floor(rank / stride) > np.floor((rank - 1) / stride)) | (rank == number - 1)
     return table.merge(turns[kept], on=[*_SERIES, "turn"])
 
 
-def _quartiles(
-    table: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]
-) -> pd.DataFrame:
-    losses = table.groupby([*_SERIES, "step"])["loss"]
-    rows = losses.agg(low="min", median="median", high="max", n_images="size").reset_index()
-    rows = rows.astype({"low": float, "median": float, "high": float})
-    return _dressed(rows, labels, flagged)
+def _medians(table: pd.DataFrame) -> pd.DataFrame:
+    losses = table.astype({"loss": float}).groupby([*_SERIES, "step"])["loss"]
+    return losses.agg(low="min", median="median", high="max", n_images="size").reset_index()
 
 
-def _summary(
-    table: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]
-) -> pd.DataFrame:
+def _ends(table: pd.DataFrame) -> pd.DataFrame:
     groups = table.groupby(_SERIES)
     rows = groups["loss_stored"].agg(low="min", median="median", high="max", n_images="size")
-    rows["before"] = groups["loss_before"].median()
-    return _dressed(rows.reset_index(), labels, flagged)
+    return rows.assign(before=groups["loss_before"].median()).reset_index()
 
 
 def _dressed(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]) -> pd.DataFrame:
-    rows["set"] = style.set_labels(rows, labels)
-    rows["shown"] = rows["model"].map(lambda name: style.label_of(name, labels))
-    rows["flagged"] = style.is_flagged(rows, flagged)
+    rows["set"] = set_labels(rows, labels)
+    rows["shown"] = printed(rows["model"], labels)
+    rows["flagged"] = is_flagged(rows, flagged)
     # A logarithm has no zero: such a loss is left out of the drawing.
     losses = [name for name in ("low", "median", "high", "before") if name in rows]
     rows[losses] = rows[losses].where(rows[losses] > 0)
     return rows
 
 
-def _colour(rows: pd.DataFrame, labels: Labels) -> alt.Color:
-    models = style.in_order(set(rows["shown"]), list(labels.values()))
-    colours = [style.CATEGORIES[k % len(style.CATEGORIES)] for k in range(len(models))]
-    colour = alt.Color("shown:N", title="member").scale(domain=models, range=colours)
-    return colour if len(models) <= _FEW else colour.legend(None)
+def _log_scale(rows: pd.DataFrame) -> alt.Scale:
+    values = rows[[name for name in ("low", "high", "before") if name in rows]].to_numpy(float)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        raise ValueError("no loss is finite and above 0: there is nothing to draw")
+    low, high = float(values.min()), float(values.max())
+    return alt.Scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
 
 
-def _daggers() -> alt.Chart:
-    return (
+def _curves(rows: pd.DataFrame, labels: Labels) -> style.Layers:
+    base = alt.Chart().encode(
+        x=alt.X("step:Q", title="gradient steps of the set").axis(tickCount=4),
+        color=_colour(in_order(set(rows["shown"]), list(labels.values()))),
+    )
+    loss = alt.Y("median:Q", title="loss", scale=_log_scale(rows)).axis(tickCount=4)
+    tooltip = ["shown:N", "step:Q", "median:Q", "low:Q", "high:Q"]
+    return alt.layer(
+        base.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q", detail="shown:N"),
+        base.mark_line(strokeWidth=1.6).encode(y=loss, detail="shown:N", tooltip=tooltip),
         alt.Chart()
         .transform_filter(alt.datum.flagged)
         .mark_text(text=style.FLAG, fontSize=15, align="right", baseline="top")
-        .encode(x=alt.value(186), y=alt.value(4))
+        .encode(x=alt.value(186), y=alt.value(4)),
+    ).properties(width=190, height=110)
+
+
+def _colour(models: list[str]) -> alt.Color:
+    colours = [style.CATEGORIES[place % _FEW] for place in range(len(models))]
+    colour = alt.Color("shown:N", title="member").scale(domain=models, range=colours)
+    few = len(models) <= _FEW
+    return colour.legend(orient="bottom", symbolOpacity=1) if few else colour.legend(None)
+
+
+def _lines_of(name: str, rows: pd.DataFrame, labels: Labels) -> list[str]:
+    """Return the lines of a set: its heading, which has no marks, and its members."""
+    members = in_order(set(rows.loc[rows["set"] == name, "shown"]), list(labels.values()))
+    return [f"{name}\n", *(f"{name}\n{member}" for member in members)]
+
+
+def _dots(rows: pd.DataFrame, order: list[str]) -> style.Layers:
+    heading = "split(datum.value, '\\n')[1] === ''"
+    axis = alt.Axis(
+        labelExpr=f"{heading} ? split(datum.value, '\\n')[0] : split(datum.value, '\\n')[1]",
+        labelFontWeight=alt.condition(heading, alt.value("bold"), alt.value("normal")),
+        ticks=False,
+        domain=False,
+        grid=False,
     )
+    base = alt.Chart().encode(y=alt.Y("row:N", title=None, axis=axis).scale(domain=order))
+    loss = alt.X("median:Q", title="loss", scale=_log_scale(rows)).axis(tickCount=5)
+    colour = style.HELD_OUT
+    return alt.layer(
+        base.mark_tick(thickness=2, height=11, color="#a0a0a0").encode(x="before:Q"),
+        base.mark_rule(strokeWidth=1.6, color=colour).encode(x="low:Q", x2="high:Q"),
+        base.mark_point(size=44, filled=True, opacity=1, color=colour).encode(
+            x=loss, tooltip=["set:N", "shown:N", "median:Q", "low:Q", "high:Q", "before:Q"]
+        ),
+        style.opened(base, 14).encode(x=loss),
+    ).properties(width=190, height=alt.Step(16))

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Sequence
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_style import ConditionKey, Labels
-from metamers.measures import Measure
+from metamers.chart_data import (
+    ConditionKey,
+    Labels,
+    in_order,
+    inline,
+    is_flagged,
+    refuse_other_columns,
+    set_labels,
+    sets_in_order,
+)
+from metamers.measures import MEASURES, Measure, card
+from metamers.statistics import bootstrap_interval
 from metamers.tables import CONDITION_KEY, IMAGE_METRICS
 
 COMPUTED = "computed"
-_ARROWS = {
+_CELL = [*CONDITION_KEY, "measure"]
+_BETTER = {
     "up": "↑ higher is better",
     "down": "↓ lower is better",
     "neither": "no better direction",
 }
-_RESAMPLES = 2000
+_COLUMNS = 3
 
 
 def image_metrics(
     table: pd.DataFrame,
-    measures: Mapping[str, Measure],
     *,
     labels: Labels,
     stages: Sequence[str],
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
-    """Return Fig 4: a panel per metric; a dot per set and stage, with its 95 % interval.
+    """Return Fig 4: a panel per metric; a mark per set and stage, with its 95 % interval.
 
     Metrics without a value are named beneath, with the reason that the table gives.
 
@@ -38,8 +49,6 @@ def image_metrics(
     ----------
     table
         Table `image_metrics`. Rows without image are values of a whole set: no interval.
-    measures
-        The card of each metric (`metamers.measures`); panels are in its order.
     labels
         Printed labels of sets; sets appear in its order.
     stages
@@ -50,100 +59,106 @@ def image_metrics(
     Raises
     ------
     ValueError
-        If the table has other columns, or holds a metric without a card.
+        If the table has other columns, no value at all, or a metric without a card
+        (`metamers.measures.card`).
     """
-    style.refuse_other_columns(table, IMAGE_METRICS)
-    unknown = sorted(set(table["measure"]) - set(measures))
-    if unknown:
-        raise ValueError(f"no card for the metrics {unknown}; see metamers.measures")
-    rows = _means(table[table["status"] == COMPUTED].copy())
-    if rows.empty:
-        raise ValueError("no metric of the table is computed: nothing to draw")
-    rows["set"] = style.set_labels(rows, labels)
-    rows["flagged"] = style.is_flagged(rows, flagged)
-    sets = style.order_of_sets(rows, rows["set"], labels)
-    stages = style.in_order(set(rows["stage"]), stages)
-    drawn = style.in_order(set(rows["measure"]), list(measures))
+    refuse_other_columns(table, IMAGE_METRICS)
+    cards = {name: card(name) for name in in_order(set(table["measure"]), list(MEASURES))}
+    rows = _means(table[table["status"] == COMPUTED])
+    rows["set"] = set_labels(rows, labels)
+    rows["flagged"] = is_flagged(rows, flagged)
+    sets = sets_in_order(rows["model_set"], rows["set"], labels)
+    stages = in_order(set(rows["stage"]), stages)
+    drawn = [name for name in cards if name in set(rows["measure"])]
     panels = [
-        _panel(rows[rows["measure"] == name], measures[name], sets, stages, place % 3 == 0)
+        _panel(rows[rows["measure"] == name], cards[name], sets, stages, place % _COLUMNS == 0)
         for place, name in enumerate(drawn)
     ]
-    images = style.spread(rows.loc[rows["n"] > 0, "n"], "image")
     return style.finish(
-        alt.concat(*panels, columns=3, spacing=22),
+        alt.concat(*panels, columns=_COLUMNS, spacing={"row": 22, "column": 20}).resolve_scale(
+            color="shared", shape="shared"
+        ),
         "Image metrics of metamers",
-        [f"Mean over n = {images}, with its 95 % bootstrap interval over images."],
-        _notes(table, rows, measures),
-        width=800,
+        [_reading(rows)],
+        [*_missing(table, cards), *_left_out(table, cards), *style.flag_notes(rows, "Open marks")],
+        width=min(len(drawn), _COLUMNS) * 215 + 130,
     )
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return mean and interval of each condition and metric; n is 0 for a value of a set."""
-    rows["finite"] = np.isfinite(rows["value"].astype(float))
-    groups = rows.groupby([*CONDITION_KEY, "measure"], sort=False)
-    return pd.DataFrame(
-        [
-            dict(zip([*CONDITION_KEY, "measure"], key, strict=True)) | _summary(group)
-            for key, group in groups
-        ]
+    finite = rows[np.isfinite(rows["value"].astype(float))]
+    if finite.empty:
+        raise ValueError("no metric of the table is computed: there is nothing to draw")
+    means = finite.groupby(_CELL, sort=False)["value"].mean().to_frame()
+    per_image = finite[finite["image_id"].notna()].groupby(_CELL)["value"].apply(np.asarray)
+    means["n"] = per_image.map(len).reindex(means.index).fillna(0).astype(int)
+    means[["low", "high"]] = _intervals(per_image).reindex(means.index)
+    return means.reset_index()
+
+
+def _intervals(values: pd.Series) -> pd.DataFrame:
+    ends = pd.DataFrame(index=values.index, columns=["low", "high"], dtype=float)
+    for _, alike in values.groupby(values.map(len)):
+        low, high = bootstrap_interval(np.stack(list(alike)), np.random.default_rng(0))
+        ends.loc[alike.index] = np.column_stack([low, high])
+    return ends
+
+
+def _reading(rows: pd.DataFrame) -> str:
+    single = rows.loc[rows["n"] > 0, "n"]
+    if single.empty:
+        return "Values of whole sets of images, which have no interval."
+    return (
+        f"Mean over n = {style.spread(single, 'image')} with its 95 % bootstrap interval; "
+        "marks without interval: one value for the whole set of images."
     )
-
-
-def _summary(group: pd.DataFrame) -> dict[str, object]:
-    values = group.loc[group["finite"], "value"].to_numpy(float)
-    left_out = int((~group["finite"]).sum())
-    if group["image_id"].isna().all() or len(values) == 0:
-        value = values[0] if len(values) else np.nan
-        return {"value": value, "low": np.nan, "high": np.nan, "n": 0, "left_out": left_out}
-    draws = np.random.default_rng(0).integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-    return {
-        "value": values.mean(),
-        "low": low,
-        "high": high,
-        "n": len(values),
-        "left_out": left_out,
-    }
 
 
 def _panel(
-    rows: pd.DataFrame, measure: Measure, sets: list[str], stages: list[str], labelled: bool
+    rows: pd.DataFrame, measure: Measure, sets: list[str], stages: list[str], first: bool
 ) -> style.Layers:
-    axis = alt.Axis(ticks=False, domain=False, labels=labelled, labelLimit=200)
-    unit = f" ({measure.unit})" if measure.unit else ""
-    base = alt.Chart(style.inline(rows)).encode(
-        y=alt.Y("set:N", sort=sets, title=None).scale(domain=sets, paddingInner=0.25).axis(axis),
+    axis = alt.Axis(ticks=False, domain=False, labels=first, labelLimit=220)
+    base = alt.Chart(inline(rows)).encode(
+        y=alt.Y("set:N", sort=sets, title=None).scale(domain=sets, paddingInner=0.2).axis(axis),
         yOffset=alt.YOffset("stage:N", sort=stages).scale(domain=stages, paddingOuter=0.4),
         color=style.stage_colour(stages),
     )
-    dots = base.mark_point(size=42, filled=True, opacity=1, strokeWidth=1.4).encode(
-        x=alt.X("value:Q", title=f"{measure.label}{unit}").scale(zero=False),
-        shape=style.stage_shape(stages),
-        stroke=alt.Stroke("stage:N", legend=None).scale(
-            domain=stages, range=style.stage_colours(len(stages))
-        ),
-        fillOpacity=alt.condition(alt.datum.flagged, alt.value(0), alt.value(1)),
-        tooltip=["set:N", "stage:N", "value:Q", "low:Q", "high:Q", "n:Q"],
+    x = alt.X("value:Q", title=measure.unit or None).scale(zero=False, padding=8)
+    shape = style.shape_of("stage", stages, "stage")
+    marks = base.mark_point(size=46, filled=True, opacity=1).encode(
+        x=x, shape=shape, tooltip=["set:N", "stage:N", "value:Q", "low:Q", "high:Q", "n:Q"]
     )
-    rules = base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q")
-    title = alt.Title(
-        measure.label, subtitle=_ARROWS[measure.better], fontSize=12, subtitleFontSize=11,
-        subtitleColor=style.FAINT if measure.better == "neither" else style.GOOD,
-    )  # fmt: skip
-    height = alt.Step(12 + 9 * len(stages), **{"for": "position"})
-    return alt.layer(rules, dots).properties(width=190, height=height, title=title)
+    colour = style.FAINT if measure.better == "neither" else style.GOOD
+    title = style.panel_title(measure.label, _BETTER[measure.better], colour)
+    return alt.layer(
+        base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q"),
+        marks,
+        style.opened(base, 14).encode(x=x, shape=shape, color=alt.value("white")),
+    ).properties(
+        width=190, height=alt.Step(12 + 9 * len(stages), **{"for": "position"}), title=title
+    )
 
 
-def _notes(table: pd.DataFrame, rows: pd.DataFrame, measures: Mapping[str, Measure]) -> list[str]:
-    notes = []
-    missing = table[table["status"] != COMPUTED].drop_duplicates(["measure", "status"])
-    for name in style.in_order(set(missing["measure"]), list(measures)):
-        reasons = missing.loc[missing["measure"] == name, "status"]
-        notes.append(f"Not computed: {measures[name].label}, {'; '.join(reasons)}")
-    infinite = rows[rows["left_out"] > 0].groupby("measure")["left_out"].sum()
-    notes += [
-        f"{measures[str(name)].label}: {number} values that are not finite left out."
-        for name, number in infinite.items()
+def _missing(table: pd.DataFrame, cards: dict[str, Measure]) -> list[str]:
+    """Return why metrics have no value at all; addresses are left to the table."""
+    computed = set(table.loc[table["status"] == COMPUTED, "measure"])
+    missing = table[~table["measure"].isin(computed)].drop_duplicates(["measure", "status"])
+    reasons = missing.groupby("measure")["status"].agg("; ".join)
+    notes = [f"{cards[name].label}: {_brief(reasons[name])}" for name in cards if name in reasons]
+    return notes and [*notes, "How to get them: column 'status' of the table image_metrics."]
+
+
+def _brief(reason: str) -> str:
+    return re.split(r";[^;]*https?://", reason)[0].rstrip(".") + "."
+
+
+def _left_out(table: pd.DataFrame, cards: dict[str, Measure]) -> list[str]:
+    """Return how many values metrics lack, of those that have some."""
+    known = (table["status"] == COMPUTED) & np.isfinite(table["value"].astype(float))
+    counts = known.groupby(table["measure"]).agg(["sum", "size"])
+    return [
+        f"{cards[name].label}: {size - number} of {size} values are undefined and left out."
+        for name, number, size in counts.itertuples()
+        if 0 < number < size
     ]
-    return notes + style.flag_notes(rows, "Open marks")

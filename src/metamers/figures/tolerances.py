@@ -4,27 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_style import ConditionKey, Labels
+from metamers.chart_data import (
+    ConditionKey,
+    Labels,
+    in_order,
+    inline,
+    is_flagged,
+    pick,
+    printed,
+    refuse_other_columns,
+    set_labels,
+)
 from metamers.figures.transfer import RULE_TEXT, WAYS_TEXT
 from metamers.tables import RECOGNIZABILITY
 
+_NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
+_KINDS = {False: "held-out model", True: "member of the set"}
+_BOX = ["model_set", "set", "panel", "stage", "size"]
+_NOTE = (
+    "Box: quartiles and median over all evaluators, members included. Bound: how far the pixels, "
+    "which go from 0 to 1, may lie from those of the centre."
+)
+# Half of the width, in pixels, over which the points of one box are spread.
+_SPREAD = 15
 
-@dataclass(frozen=True)
-class BoundCard:
-    """How a bound is printed: its size (``ℓ∞ 8/255``) and its centre, ``initial`` or such."""
 
-    size: str
+@dataclass(frozen=True, order=True)
+class _Card:
+    """A bound as it is printed, in the order of its norm and radius."""
+
+    norm: str
+    radius: float
     center: str
+    size: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> _Card:
+        radius = str(row["radius"])
+        size = f"{_NORMS[row['norm']]} {radius}"
+        return cls(row["norm"], float(Fraction(radius)), row["center"], size)
 
 
 def bounds(
     table: pd.DataFrame,
-    cards: Mapping[str, BoundCard],
+    rows_of_bounds: Mapping[str, Mapping[str, Any]],
     *,
     experiment: str,
     labels: Labels,
@@ -33,7 +64,7 @@ def bounds(
     ways: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
-    """Return Fig 6: share recognised against bound, a panel per stage and centre.
+    """Return Fig 6: share recognised against bound, a panel per centre and stage.
 
     All evaluators count, the set's members too; these have another mark. Boxes span the
     quartiles of all evaluators, the bar within is their median.
@@ -42,10 +73,10 @@ def bounds(
     ----------
     table
         Table `recognizability`.
-    cards
-        How each bound is printed; bounds appear in its order.
+    rows_of_bounds
+        The configuration's section ``bounds``: norm, center and radius of each.
     experiment
-        The experiment whose rows are drawn.
+        The experiment to draw.
     labels, stages, rule, ways
         As for `recognizability`.
     flagged
@@ -54,83 +85,102 @@ def bounds(
     Raises
     ------
     ValueError
-        If the table has other columns, no such row, or a bound without a card.
+        If the table has other columns, no such row, or a bound that is not declared.
     """
-    style.refuse_other_columns(table, RECOGNIZABILITY)
-    rows = style.pick(table, experiment=experiment, rule=rule, ways=ways)
-    unknown = sorted(set(rows["bound"]) - set(cards))
+    refuse_other_columns(table, RECOGNIZABILITY)
+    rows = pick(table, experiment=experiment, rule=rule, ways=ways)
+    unknown = sorted(set(rows["bound"]) - set(rows_of_bounds))
     if unknown:
-        raise ValueError(f"no card for the bounds {unknown}; there are cards of {sorted(cards)}")
+        raise ValueError(
+            f"the bounds {unknown} are not declared; declared are {list(rows_of_bounds)}"
+        )
+    cards = {name: _Card.of(rows_of_bounds[name]) for name in rows["bound"].unique()}
     rows = _points(rows, cards, labels, flagged)
-    stages = style.in_order(set(rows["stage"]), stages)
-    sizes = list(
-        dict.fromkeys(card.size for name, card in cards.items() if name in set(rows["bound"]))
-    )
-    centers = list(dict.fromkeys(card.center for card in cards.values()))
-    chart = _layers(rows, sizes).facet(
-        row=alt.Row("panel:N", title=None, sort=_panel_order(rows, centers)),
+    sizes = list(dict.fromkeys(card.size for card in sorted(cards.values())))
+    stages = in_order(set(rows["stage"]), stages)
+    chart = _boxes(sizes).facet(
+        row=alt.Row("panel:N", sort=_panels(rows), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
-        data=style.inline(rows),
+        data=inline(rows),
     )
-    images = style.spread(rows["n_images"], "image")
     models = style.counted(rows["shown"].nunique(), "evaluator")
-    notes = ["Box: quartiles and median of all evaluators, members of the set included."]
-    notes += style.flag_notes(rows, style.FLAG)
     return style.finish(
         chart,
-        "Recognizability within a bound",
-        [f"n = {images}, {models}. Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
-        notes,
-        width=230 * len(stages),
+        "Recognizability of metamers kept within a bound",
+        [
+            f"n = {style.spread(rows['n_images'], 'image')}, {models}. "
+            f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."
+        ],
+        [_NOTE, *_idle(list(cards.values())), *style.flag_notes(rows, style.FLAG)],
+        width=_width(sizes) * len(stages) + 190,
     )
+
+
+def _idle(cards: list[_Card]) -> list[str]:
+    """Return the note on a cube that holds all images, wherever its centre is."""
+    wide = dict.fromkeys(card.size for card in cards if card.norm == "linf" and card.radius >= 1)
+    return [f"{size}: wider than the range of pixels; the centre does not matter." for size in wide]
 
 
 def _points(
     rows: pd.DataFrame,
-    cards: Mapping[str, BoundCard],
+    cards: Mapping[str, _Card],
     labels: Labels,
     flagged: Collection[ConditionKey],
 ) -> pd.DataFrame:
     rows["size"] = rows["bound"].map(lambda name: cards[name].size)
     rows["center"] = rows["bound"].map(lambda name: cards[name].center)
-    rows["set"] = style.set_labels(rows.assign(bound=""), labels)
-    rows["panel"] = rows["set"] + "\n" + "centre: " + rows["center"]
-    rows["shown"] = rows["evaluator"].map(lambda name: style.label_of(name, labels))
-    rows["kind"] = rows["member"].map({True: "member of the set", False: "held-out model"})
-    rows["flagged"] = style.is_flagged(rows, flagged)
-    groups = rows.groupby(["panel", "stage", "size"])["recognizability"]
+    rows["set"] = set_labels(rows.assign(bound=""), labels)
+    rows["panel"] = [
+        "\n".join([*style.folded(name, 20), "", "around the", f"{center} image"])
+        for name, center in zip(rows["set"], rows["center"], strict=True)
+    ]
+    rows["shown"] = printed(rows["evaluator"], labels)
+    rows["kind"] = rows["member"].map(_KINDS)
+    rows["flagged"] = is_flagged(rows, flagged)
+    rows = rows.sort_values([*_BOX, "recognizability", "shown"], ignore_index=True)
+    groups = rows.groupby(_BOX)
     for name, share in (("q1", 0.25), ("q2", 0.5), ("q3", 0.75)):
-        rows[name] = groups.transform("quantile", share)
-    rows["first"] = ~rows.duplicated(["panel", "stage", "size"])
-    wanted = ["panel", "center", "stage", "size", "shown", "kind", "recognizability", "n_images"]
-    return rows[[*wanted, "bound", "flagged", "first", "q1", "q2", "q3"]]
+        rows[name] = groups["recognizability"].transform("quantile", share)
+    rank = groups.cumcount()
+    rows["first"] = rank == 0
+    # Neighbours in value are drawn apart: the golden ratio fills an interval evenly.
+    rows["offset"] = _SPREAD * (2 * np.mod(0.5 + rank * 0.618034, 1) - 1)
+    wanted = [*_BOX, "center", "shown", "kind", "recognizability", "n_images", "bound", "flagged"]
+    return rows[[*wanted, "first", "q1", "q2", "q3", "offset"]]
 
 
-def _panel_order(rows: pd.DataFrame, centers: list[str]) -> list[str]:
-    panels = rows.drop_duplicates("panel")
-    rank = panels["center"].map(centers.index)
-    return list(panels.assign(rank=rank).sort_values("rank", kind="stable")["panel"])
+def _panels(rows: pd.DataFrame) -> list[str]:
+    panels = rows.drop_duplicates("panel").sort_values(["set", "center"], kind="stable")
+    return list(panels["panel"])
 
 
-def _layers(rows: pd.DataFrame, sizes: list[str]) -> style.Layers:
+def _width(sizes: list[str]) -> int:
+    return max(68 * len(sizes), 150)
+
+
+def _boxes(sizes: list[str]) -> style.Layers:
     x = alt.X("size:N", sort=sizes, title="bound").scale(domain=sizes).axis(labelAngle=0)
-    value = alt.Y("recognizability:Q", title="share recognised").scale(domain=[0, 1])
+    value = style.share_axis("recognizability")
     base = alt.Chart().encode(x=x)
     box = base.transform_filter(alt.datum.first)
-    kinds = ["held-out model", "member of the set"]
-    points = base.mark_point(size=30, filled=True, opacity=0.75).encode(
+    kinds = list(_KINDS.values())
+    colour = alt.Color("kind:N", title=None).scale(
+        domain=kinds, range=[style.HELD_OUT, style.MEMBER]
+    )
+    points = base.mark_point(size=30, filled=True, opacity=0.8).encode(
         y=value,
-        color=alt.Color("kind:N", title=None)
-        .scale(domain=kinds, range=[style.HELD_OUT, style.MEMBER])
-        .legend(orient="bottom"),
+        xOffset=alt.XOffset("offset:Q").scale(domain=[-2 * _SPREAD, 2 * _SPREAD]),
+        color=colour.legend(orient="bottom"),
         shape=alt.Shape("kind:N", title=None).scale(domain=kinds, range=["circle", "diamond"]),
         tooltip=["shown:N", "stage:N", "size:N", alt.Tooltip("recognizability:Q", format=".3f")],
     )
+    width = 38
     return alt.layer(
-        box.mark_bar(width=34, color="#e8e8e8", stroke=style.FAINT).encode(y="q1:Q", y2="q3:Q"),
-        box.mark_tick(thickness=2, width=34, color=style.INK).encode(y="q2:Q"),
+        box.mark_bar(width=width, color="#ebebeb", stroke=style.FAINT).encode(y="q1:Q", y2="q3:Q"),
+        box.mark_tick(thickness=2, width=width, color=style.INK).encode(y="q2:Q"),
         points,
         box.transform_filter(alt.datum.flagged)
-        .mark_text(dy=-8, text=style.FLAG)
-        .encode(y=alt.datum(1)),
-    ).properties(width=max(60 * len(sizes), 120), height=190)
+        .mark_text(text=style.FLAG, fontSize=13, baseline="bottom", dy=-2)
+        .encode(y=alt.value(0)),
+    ).properties(width=_width(sizes), height=190)
