@@ -167,6 +167,13 @@ def test_inception_features_are_those_of_torch_fidelity(cache):
     assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_inception_sees_the_nearest_8_bit_image(cache):
+    images = natural(5, n=1).float().clamp(1, 254)
+    features = learned.inception(cache / WEIGHTS["inception"].file)
+    with torch.inference_mode():
+        assert torch.equal(features((images - 0.4) / 255), features(images / 255))
+
+
 def test_fid_and_kid_are_distances_of_the_features_of_torchmetrics(cache, metamers, references):
     # that these distances are torchmetrics' own is tested in test_frechet, on fewer features
     from torchmetrics.image.fid import FrechetInceptionDistance

@@ -117,6 +117,14 @@ def test_constant_samples_become_narrow_peaks():
     assert divergence_of(np.zeros(9), np.zeros(9)) == 0.0
 
 
+def test_no_peak_is_narrower_than_a_grid_step():
+    grid = np.linspace(0, 9, 10)
+    weights = np.eye(10)[4:5]
+    expected = np.exp(-0.5 * (grid - 4) ** 2)
+    peak = densities.smoothed(weights, np.zeros(1), grid)[0]
+    assert peak == pytest.approx(expected / expected.sum())
+
+
 def test_rounding_of_constants_is_no_divergence():
     third = np.full(20, 0.1) * 3
     assert divergence_of(third, np.full(20, 0.3)) == pytest.approx(0.0, abs=1e-6)
@@ -226,10 +234,11 @@ def test_distances_agree_with_scipy():
 
 
 def test_distances_of_near_rows_keep_their_digits():
-    rows = np.repeat(activations(9, n=1, features=50), 3, axis=0) * 1e3
-    rows[1, 0] += 1e-6
-    rows[2] += 5
-    found = distances.pair_distances(distances.as_source(rows), 3)
+    rows = np.repeat(activations(9, n=1, features=50), 4, axis=0) * 1e3
+    rows[1:] += 500
+    rows[2, 0] += 1e-6
+    rows[3] += 5
+    found = distances.pair_distances(distances.as_source(rows), 4)
     assert np.allclose(found, squareform(pdist(rows)), rtol=1e-9, atol=0)
 
 

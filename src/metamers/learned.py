@@ -113,7 +113,7 @@ def inception(weights: Path, device: str | torch.device = "cpu") -> Features:
     ).inception.to(device)
 
     def features(images: Tensor) -> Tensor:
-        # torchmetrics would cut where this rounds, and turn some 8-bit values into the next lower
+        # to the nearest, as images are stored; torchmetrics would cut
         return network((images * 255).round().byte())
 
     return features
