@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metamers import __version__, folding, job, loading, provenance, stages
+from metamers import __version__, folding, job, pretrained, provenance, stages
 from metamers.bounds import Bound
 from metamers.checkpoints import Checkpoint, Progress
 from metamers.metamer_files import Metamers
@@ -135,7 +135,7 @@ def prepare_features(
     identity_relu: bool,
 ) -> stages.Features:
     """Return a model's function from images to the stage's activation, on the device."""
-    classifier = loading.load(spec, cache)
+    classifier = pretrained.classifier(spec, cache)
     module = stages.module_at(classifier.network, spec, stage, depth)
     if engine.fold_batch_norm:
         folded = folding.fold(classifier, images[:SMALLEST_BATCH].cpu(), keep=f"network.{module}")

@@ -17,8 +17,8 @@ from metamers import (
     classes,
     classifiers,
     images,
-    loading,
     metamer_files,
+    pretrained,
     provenance,
     similarity,
     stages,
@@ -44,7 +44,7 @@ class Evaluator:
     ) -> Evaluator:
         """Load the model of a row of the zoo."""
         spec = ModelSpec.of(row)
-        return cls(spec, loading.load(spec, cache).to(device), device, batch_size)
+        return cls(spec, pretrained.classifier(spec, cache).to(device), device, batch_size)
 
     def look(self, pixels: Tensor, module: str | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Return class probabilities, ``(n, 1000)``, and the activations of a module, by image.
