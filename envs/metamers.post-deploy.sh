@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs the lock, and this library, into the conda environment that is active.
+set -euo pipefail
+
+# The pins below must be these: the line is part of what Snakemake knows the environment by, so
+# that another lock makes another environment. tests/test_environments.py says how to renew it.
+pins_sha256=656fcb9ae101e74529ab8daa0c7226a6dcacf7dd7df1660ad795ee9790af9289
+
+root=${METAMERS_ROOT:-$PWD}
+lock=$root/requirements.lock
+if [ ! -f "$lock" ]; then
+    echo "there is no $lock: run this in the repository's root, or set METAMERS_ROOT to it" >&2
+    exit 1
+fi
+if [ "$(grep -v '^#' "$lock" | sha256sum | cut -d ' ' -f 1)" != "$pins_sha256" ]; then
+    echo "$lock is not the lock that envs/metamers.post-deploy.sh was written for" >&2
+    exit 1
+fi
+
+first=$(mktemp)
+trap 'rm -f "$first"' EXIT
+grep -E '^torch(vision)?==' "$lock" > "$first"
+python -m pip install --no-input -r "$first"
+python -m pip install --no-input -r "$lock"
+python -m pip install --no-input --no-deps --no-build-isolation -e "$root"
