@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ from torch import Tensor
 from metamers import (
     classes,
     classifiers,
+    distances,
     images,
     metamer_files,
     pretrained,
     provenance,
-    similarity,
     stages,
 )
+from metamers.activations import ReferenceDistances, compare
+from metamers.distances import Source
 from metamers.metamer_files import Metamers
 from metamers.plan import Condition
 from metamers.store import Store
@@ -46,27 +48,52 @@ class Evaluator:
         spec = ModelSpec.of(row)
         return cls(spec, pretrained.classifier(spec, cache).to(device), device, batch_size)
 
-    def look(self, pixels: Tensor, module: str | None) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return class probabilities, ``(n, 1000)``, and the activations of a module, by image.
+    def look(self, pixels: Tensor, module: str) -> tuple[np.ndarray, Source]:
+        """Return class probabilities, ``(n, 1000)``, and a source of a module's activations.
 
-        ``pixels`` are ``(n, 3, side, side)``, uint8.
+        The activations are kept where they fit into `distances.BUDGET`, and computed again for
+        each block of images elsewhere. ``pixels`` are ``(n, 3, side, side)``, uint8.
         """
-        probabilities, activations = [], []
         with torch.inference_mode():
-            for batch in _batches(pixels, self.batch_size):
-                floats = batch.to(self.device).float() / 255
-                if module is None:
-                    logits = self.classifier(floats)
-                else:
-                    with stages.Listener(self.classifier, module) as listener:
-                        logits = self.classifier(floats)
-                    activation = stages.as_vectors(torch.as_tensor(listener.activation))
-                    activations.append(activation.float().cpu().numpy())
-                probabilities.append(torch.softmax(logits.double(), dim=1).cpu().numpy())
-        return (
-            np.concatenate(probabilities)[: len(pixels)],
-            np.concatenate(activations)[: len(pixels)] if activations else None,
+            probe = self._activations(pixels[:1], module)[0]
+        keep = distances.fits(len(pixels), probe)
+        probabilities, kept = [], []
+        with torch.inference_mode():
+            for batch in pixels.split(self.batch_size):
+                with stages.Listener(self.classifier, module) as listener:
+                    probabilities.append(self._probabilities(batch))
+                if keep:
+                    heard = stages.as_vectors(torch.as_tensor(listener.activation))
+                    kept.append(heard[: len(batch)].float())
+        source = (
+            distances.as_source(torch.cat(kept))
+            if keep
+            else lambda start, stop: self._activations(pixels[start:stop], module)
         )
+        return np.concatenate(probabilities), source
+
+    def predict(self, pixels: Tensor) -> np.ndarray:
+        """Return class probabilities, ``(n, 1000)``."""
+        with torch.inference_mode():
+            return np.concatenate([self._probabilities(b) for b in pixels.split(self.batch_size)])
+
+    def _probabilities(self, batch: Tensor) -> np.ndarray:
+        logits = self.classifier(self._floats(batch))[: len(batch)]
+        return torch.softmax(logits.double(), dim=1).cpu().numpy()
+
+    def _activations(self, pixels: Tensor, module: str) -> Tensor:
+        features = stages.Features(self.classifier, module)
+        with torch.inference_mode():
+            found = [
+                stages.as_vectors(features(self._floats(batch)))[: len(batch)].float()
+                for batch in pixels.split(self.batch_size)
+            ]
+        return torch.cat(found)
+
+    def _floats(self, batch: Tensor) -> Tensor:
+        """Return images in [0, 1]; one alone is doubled, since it would take other kernels."""
+        doubled = batch if len(batch) > 1 else batch.repeat(2, 1, 1, 1)
+        return doubled.to(self.device).float() / 255
 
 
 @dataclass(frozen=True)
@@ -155,8 +182,7 @@ def predict_references(
     for row in evaluators:
         evaluator = Evaluator.of(row, cache, device, batch_size)
         for name, (ids, pixels) in references.items():
-            probabilities, _ = evaluator.look(pixels, None)
-            frame = answers(probabilities, ids, row["name"])
+            frame = answers(evaluator.predict(pixels), ids, row["name"])
             parts.append(frame.assign(references=name))
     return pd.concat(parts, ignore_index=True)
 
@@ -170,13 +196,15 @@ def evaluate(
     batch_size: int,
     revision: int,
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables ``predictions`` and ``similarity`` of some conditions and evaluators.
+) -> dict[str, pd.DataFrame]:
+    """Return the tables that evaluators give of some conditions, by name.
+
+    They are ``predictions``, ``similarity``, ``likeness`` and ``power``.
 
     What the store has is taken from it; only the rest is computed, and a model that is not
     needed is not loaded.
     """
-    predictions, divergences = [], []
+    parts: dict[str, list[pd.DataFrame]] = {}
     for row in evaluators:
         missing = [s for s in subjects if not store.has(s.key(row, revision))]
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
@@ -185,40 +213,39 @@ def evaluate(
             for subject, frames in judge(evaluator, missing, seed):
                 store.put(subject.key(row, revision), frames)
         for subject in subjects:
-            frames = store.get(subject.key(row, revision))
-            predictions.append(frames["predictions"])
-            divergences.append(frames["similarity"])
-    return pd.concat(predictions, ignore_index=True), pd.concat(divergences, ignore_index=True)
+            for name, frame in store.get(subject.key(row, revision)).items():
+                parts.setdefault(name, []).append(frame)
+    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
 
 def judge(
     evaluator: Evaluator, subjects: Sequence[Subject], seed: int
 ) -> Iterator[tuple[Subject, dict[str, pd.DataFrame]]]:
-    """Yield each condition with its answers and divergences, by one evaluator.
+    """Yield each condition with its answers, divergences, likeness and power, by one evaluator.
 
-    Conditions of one stage and one draw share the references' activations.
+    Conditions of one stage and one draw share what the references give.
     """
-    name = evaluator.spec.name
-    held: tuple[Any, np.ndarray] | None = None
-    order = sorted(subjects, key=lambda s: (s.condition.references, s.condition.stage))
-    for subject in order:
+    held: tuple[Any, ReferenceDistances] | None = None
+    for subject in sorted(subjects, key=lambda s: (s.condition.references, s.condition.stage)):
         network = evaluator.classifier.network
         module = stages.module_at(network, evaluator.spec, subject.condition.stage, subject.depth)
         shared = (subject.condition.references, module, tuple(subject.metamers.image_ids))
         if held is None or held[0] != shared:
-            _, activations = evaluator.look(subject.reference_pixels, module)
-            held = (shared, np.asarray(activations))
-        probabilities, activations = evaluator.look(subject.metamers.pixels, module)
-        columns = subject.condition.columns()
-        rows = [
-            columns | {"evaluator": name, "member": name in subject.metamers.models} | asdict(c)
-            for c in similarity.compare(held[1], np.asarray(activations), seed=seed)
-        ]
-        frame = answers(probabilities, subject.metamers.image_ids, name).assign(**columns)
-        yield subject, {"predictions": frame, "similarity": pd.DataFrame(rows)}
-
-
-def _batches(pixels: Tensor, batch_size: int) -> Iterator[Tensor]:
-    """Yield batches, the last padded to two images: one alone takes other kernels."""
-    for batch in pixels.split(batch_size):
-        yield batch if len(batch) > 1 else batch.repeat(2, 1, 1, 1)
+            _, source = evaluator.look(subject.reference_pixels, module)
+            held = (shared, ReferenceDistances.of(source, len(subject.reference_pixels)))
+        probabilities, source = evaluator.look(subject.metamers.pixels, module)
+        found = compare(held[1], source, subject.metamers.image_ids, seed)
+        found["predictions"] = answers(
+            probabilities, subject.metamers.image_ids, evaluator.spec.name
+        ).drop(columns="evaluator")
+        columns = subject.condition.columns() | {"evaluator": evaluator.spec.name}
+        member = evaluator.spec.name in subject.metamers.models
+        yield (
+            subject,
+            {
+                name: frame.assign(
+                    **columns, **({} if name == "predictions" else {"member": member})
+                )
+                for name, frame in found.items()
+            },
+        )

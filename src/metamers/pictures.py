@@ -48,6 +48,13 @@ class Material:
         """Return the names of the stages, from shallow to deep."""
         return sorted(self.config["stages"], key=self.config["stages"].__getitem__)
 
+    @property
+    def flagged(self) -> set[tuple[str, ...]]:
+        """Return the conditions whose metamers are not metamers for a member of their set."""
+        success = self.tables["success"]
+        failed = success[~success["are_metamers"]]
+        return set(failed[list(tables.CONDITION_KEY)].itertuples(index=False, name=None))
+
     def of_main(self, name: str) -> pd.DataFrame:
         """Return a table's rows for the conditions of the experiment ``main``."""
         table = self.tables[name]
@@ -74,7 +81,12 @@ def examples(material: Material) -> alt.TopLevelMixin:
     ids, pixels = images.load(path)
     shown = _spread(ids, EXAMPLES)
     references = pd.DataFrame(
-        {"image_id": image_id, "image": _picture(pixels[ids.index(image_id)])} for image_id in shown
+        {
+            "references": name,
+            "image_id": image_id,
+            "image": _picture(pixels[ids.index(image_id)]),
+        }
+        for image_id in shown
     )
     rows = []
     for file in material.metamers:
@@ -86,7 +98,11 @@ def examples(material: Material) -> alt.TopLevelMixin:
             if image_id in shown
         ]
     return figures.examples(
-        pd.DataFrame(rows), references, labels=material.labels, stages=material.stages
+        pd.DataFrame(rows),
+        references,
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
     )
 
 
@@ -98,6 +114,7 @@ def recognizability(material: Material) -> alt.TopLevelMixin:
         experiment="main",
         labels=material.labels,
         stages=material.stages,
+        flagged=material.flagged,
     )
 
 
@@ -107,13 +124,17 @@ def image_metrics(material: Material) -> alt.TopLevelMixin:
         material.of_main("image_metrics"),
         labels=material.labels,
         stages=material.stages,
+        flagged=material.flagged,
     )
 
 
 def similarity(material: Material) -> alt.TopLevelMixin:
     """Fig 5."""
     return figures.similarity(
-        material.of_main("similarity"), labels=material.labels, stages=material.stages
+        material.of_main("similarity"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
     )
 
 
@@ -125,6 +146,7 @@ def bounds(material: Material) -> alt.TopLevelMixin:
         experiment="bounds",
         labels=material.labels,
         stages=material.stages,
+        flagged=material.flagged,
     )
 
 
@@ -135,6 +157,7 @@ def mixed_sets(material: Material) -> alt.TopLevelMixin:
         material.tables["recognizability"],
         experiment="mixed",
         labels=material.labels,
+        flagged=material.flagged,
     )
 
 
@@ -152,13 +175,17 @@ def ensemble_gain(material: Material) -> alt.TopLevelMixin:
         experiment="main",
         labels=material.labels,
         stages=material.stages,
+        flagged=material.flagged,
     )
 
 
 def optimisation(material: Material) -> alt.TopLevelMixin:
     """Loss along the way."""
     return figures.loss_traces(
-        material.of_main("traces"), labels=material.labels, stages=material.stages
+        material.of_main("traces"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
     )
 
 

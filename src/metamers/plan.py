@@ -12,6 +12,15 @@ from metamers import recipes
 from metamers.mixing import draw_sets
 
 RANDOM = {"source": "random", "seed": 0}
+MEASURED_TABLES = [
+    "image_metrics",
+    "similarity",
+    "likeness",
+    "success",
+    "power",
+    "optimisation",
+    "traces",
+]
 MIXED_TABLES = ["mixed_sets", "difference_in_means", "mixed_regression"]
 
 
@@ -214,6 +223,11 @@ class Plan:
         return self._fill(pattern, self.experiments.get(experiment, ()))
 
     @property
+    def feature_networks(self) -> list[str]:
+        """Return the models whose features serve for distances of images."""
+        return list(self.config["evaluation"]["feature_networks"])
+
+    @property
     def models(self) -> list[str]:
         """Return the models that are members of a set that is used, or evaluators."""
         used = {condition.model_set for condition in self.conditions}
@@ -223,7 +237,7 @@ class Plan:
     @property
     def used_rows(self) -> dict[str, dict[str, Any]]:
         """Return the zoo's rows for the models that the run uses, by name."""
-        named = {*self.models, *(m for s in self.config["model_sets"].values() for m in s)}
+        named = {*self.models, *self.feature_networks}
         return {name: dict(row) for name, row in self.zoo.items() if name in named}
 
     @property
@@ -244,7 +258,7 @@ class Plan:
     @property
     def tables(self) -> list[str]:
         """Return the names of all tables that are made of a run's own results."""
-        return [*self.recognition_tables, "image_metrics", "similarity", "optimisation", "traces"]
+        return [*self.recognition_tables, *MEASURED_TABLES]
 
     @property
     def figures(self) -> list[str]:

@@ -129,11 +129,72 @@ SIMILARITY = Table(
             column("divergence", pa.float64(), "Jensen-Shannon divergence", unit="bits, 0..1"),
             LOW,
             HIGH,
-            column("median_ratio", pa.float64(), "median of the second over that of the first"),
+            column(
+                "median_ratio",
+                pa.float64(),
+                "median of the second over that of the first; null where the first is 0",
+                nullable=True,
+            ),
             column("n_images", pa.int32(), "images"),
         ]
     ),
     (*CONDITION_KEY, "evaluator", "comparison"),
+)
+
+LIKENESS = Table(
+    "likeness",
+    "How alike the activations of metamer and reference are, against unrelated images.",
+    pa.schema(
+        [
+            *CONDITION,
+            IMAGE,
+            EVALUATOR,
+            MEMBER,
+            column("relative_l2", pa.float64(), "distance over the reference's norm (3.2)"),
+            column(
+                "spearman",
+                pa.float64(),
+                "rank correlation, on at most 4096 features drawn once for each layer's size",
+                nullable=True,
+            ),
+            column("snr", pa.float64(), "signal-to-noise ratio", unit="dB of power", nullable=True),
+            column(
+                "percentile_l2",
+                pa.float64(),
+                "pairs of unrelated references that are at least as close",
+                unit="%",
+            ),
+            column(
+                "percentile_spearman",
+                pa.float64(),
+                "the same by rank correlation",
+                unit="%",
+                nullable=True,
+            ),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "evaluator"),
+)
+
+SUCCESS = Table(
+    "success",
+    "Whether the metamers of a condition are metamers for the models that they were made for.",
+    pa.schema(
+        [
+            *CONDITION,
+            column("model", pa.string(), "member of the model set"),
+            column("n_images", pa.int32(), "images"),
+            column(
+                "share",
+                pa.float64(),
+                "share of images that are closer to their reference than 99 % of unrelated pairs",
+                unit="0..1",
+            ),
+            column("median_l2", pa.float64(), "median relative distance of the metamers"),
+            column("are_metamers", pa.bool_(), "the share is 0.9 or more"),
+        ]
+    ),
+    (*CONDITION_KEY, "model"),
 )
 
 POWER = Table(

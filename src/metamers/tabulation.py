@@ -22,6 +22,9 @@ from metamers import (
 from metamers.effects import Evidence
 from metamers.plan import Plan
 
+CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
+SHARE = 0.9  # of the images, for a condition's to be called metamers
+
 
 def recognizability(
     predictions: pd.DataFrame,
@@ -124,9 +127,31 @@ def weights_identity(row: Mapping[str, Any]) -> str:
 
 
 def write_all(
-    found: Mapping[str, pd.DataFrame], paths: Iterable[str], stamp: Mapping[str, str]
+    found: Mapping[str, pd.DataFrame],
+    paths: Iterable[str],
+    stamp: Mapping[str, str] | None = None,
 ) -> None:
-    """Write each table to the path whose name is the table's."""
+    """Write each table to the path that has the table's name, of its file or of a folder."""
     for path in paths:
-        name = Path(path).stem
+        name = next(part for part in (Path(path).stem, *Path(path).parts[::-1]) if part in found)
         tables.write(tables.TABLES[name], found[name], path, stamp)
+
+
+def success(likeness: pd.DataFrame) -> pd.DataFrame:
+    """Return the table ``success``: whether each condition's metamers are metamers.
+
+    A metamer is one for a member of its set if it lies closer to its reference than 99 % of
+    unrelated references do; a condition's are, if 90 % of them are.
+    """
+    members = likeness[likeness["member"]]
+    rows = [
+        dict(zip([*tables.CONDITION_KEY, "model"], key, strict=True))
+        | {
+            "n_images": len(group),
+            "share": float((group["percentile_l2"] <= CLOSER).mean()),
+            "median_l2": float(group["relative_l2"].median()),
+        }
+        for key, group in members.groupby([*tables.CONDITION_KEY, "evaluator"], observed=True)
+    ]
+    frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
+    return frame.assign(are_metamers=frame["share"] >= SHARE)

@@ -77,6 +77,8 @@ def _deepest(error: ValidationError) -> tuple[str, str]:
 def _names(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     sets = config["model_sets"]
     yield from _unknown("evaluators", config["evaluators"], rows, "model", "the zoo")
+    networks = config["evaluation"]["feature_networks"]
+    yield from _unknown("evaluation.feature_networks", networks, rows, "model", "the zoo")
     for name, members in sets.items():
         key = f"model_sets.{name}"
         if not members:

@@ -41,11 +41,24 @@ rule tabulate_measurements:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        likeness=expand(
+            f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
+        power=expand(
+            f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
         metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
     output:
         image_metrics=f"{RUN}/tables/image_metrics.parquet",
         similarity=f"{RUN}/tables/similarity.parquet",
+        likeness=f"{RUN}/tables/likeness.parquet",
+        success=f"{RUN}/tables/success.parquet",
+        power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",
     log:

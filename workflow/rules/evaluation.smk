@@ -68,6 +68,8 @@ rule evaluate_models:
     output:
         predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
+        likeness=f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
+        power=f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
     log:
         f"{LOGS}/evaluate_models/{{batch}}/{{evaluators}}.log",
     conda:
@@ -109,7 +111,9 @@ rule measure_images:
         conditions=plan.batch,
         references=plan.batch_references,
         shards=plan.shards,
-        batch_size=config["evaluation"]["batch_size"],
+        networks=plan.rows(plan.feature_networks),
+        device=config["engine"]["device"],
+        cache=config["weights_cache"],
         store=f"{RUN}/store/image_metrics",
     script:
         "../scripts/measure_images.py"

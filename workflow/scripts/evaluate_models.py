@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from metamers import engine, evaluation, job, tables
+from metamers import engine, evaluation, job, tabulation
 from metamers.store import Store
 
 job.begin(snakemake)
 job.prepare_torch(snakemake.threads)
 
-predictions, similarity = evaluation.evaluate(
+found = evaluation.evaluate(
     evaluation.subjects(
         snakemake.params.conditions,
         snakemake.input.metamers,
@@ -24,5 +24,4 @@ predictions, similarity = evaluation.evaluate(
     snakemake.params.revision,
     snakemake.params.seed,
 )
-tables.write(tables.PREDICTIONS, predictions, snakemake.output.predictions)
-tables.write(tables.SIMILARITY, similarity, snakemake.output.similarity)
+tabulation.write_all(found, snakemake.output)

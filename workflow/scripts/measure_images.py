@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metamers import image_measurements, job, tables
+from metamers import engine, image_measurements, job, tables
 from metamers.evaluation import subjects
 from metamers.store import Store
 
@@ -17,8 +17,10 @@ rows = image_measurements.measure(
         {},
         len(snakemake.params.shards),
     ),
+    snakemake.params.networks,
     Store(Path(snakemake.params.store)),
-    snakemake.params.batch_size,
+    job.cache_folder(snakemake.params.cache),
+    engine.device_of(snakemake.params.device),
     snakemake.params.revision,
 )
 tables.write(tables.IMAGE_METRICS, rows, snakemake.output[0])
