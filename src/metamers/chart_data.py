@@ -6,6 +6,7 @@ and no limit on rows applies.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -66,8 +67,18 @@ def is_flagged(frame: pd.DataFrame, flagged: Collection[ConditionKey]) -> pd.Ser
 
 
 def printed(names: pd.Series, labels: Labels) -> pd.Series:
-    """Return the printed label of each name: the name itself where none is declared."""
-    return names.map(lambda name: labels.get(name, name)).astype(object)
+    """Return the printed label of each name: the name itself where none is declared.
+
+    Raises
+    ------
+    ValueError
+        If two names are printed alike, and would be drawn as one.
+    """
+    labelled = {name: labels.get(name, name) for name in names.unique()}
+    for name, other in itertools.combinations(labelled, 2):
+        if labelled[name] == labelled[other]:
+            raise ValueError(f"{name!r} and {other!r} are both printed as {labelled[name]!r}")
+    return names.map(labelled).astype(object)
 
 
 def set_labels(frame: pd.DataFrame, labels: Labels) -> pd.Series:

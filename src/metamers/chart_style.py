@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -81,17 +82,38 @@ def opened(base: alt.Chart, size: float) -> alt.Chart:
     )
 
 
-def panel_title(name: str, beneath: str, colour: str = FAINT) -> alt.Title:
-    """Return the title of one panel of several, and a smaller line beneath."""
-    return alt.Title(
-        folded(name, 30),
-        subtitle=beneath,
-        fontSize=12,
-        subtitleFontSize=11,
-        subtitleColor=colour,
-        anchor="start",
-        frame="group",
-        offset=6,
+def headings(names: Sequence[str], columns: int) -> list[str]:
+    """Return the headings of panels in a grid, folded; those of a row have as many lines.
+
+    Lines are parted by a line feed: see `panel_header`. Where they differed in number, the
+    panels of a row would not stand level.
+    """
+    lines = [folded(name, 29) for name in names]
+    rows = [lines[place : place + columns] for place in range(0, len(lines), columns)]
+    return ["\n".join(_lengthened(one, max(map(len, row)))) for row in rows for one in row]
+
+
+def _lengthened(lines: list[str], number: int) -> list[str]:
+    return ["\u00a0"] * (number - len(lines)) + lines
+
+
+def panel_header() -> alt.Header:
+    """Return the look of the headings of a grid of panels; 15 pixels beneath stay free."""
+    return alt.Header(labelAnchor="start", labelPadding=4, labelExpr="split(datum.label, '\\n')")
+
+
+def beneath_heading(field: str, colour: Any = None) -> alt.Chart:  # noqa: ANN401
+    """Return a line of text, the one that is not null, between a panel and its heading."""
+    return (
+        alt.Chart()
+        .transform_filter(f"isValid(datum.{field})")
+        .mark_text(align="left")
+        .encode(
+            text=f"{field}:N",
+            x=alt.value(0),
+            y=alt.value(-9),
+            color=alt.value(FAINT) if colour is None else colour,
+        )
     )
 
 

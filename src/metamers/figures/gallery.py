@@ -148,6 +148,8 @@ def _pictures(
     beside = beside.merge(references, on=["references", "image_id"])
     rows = pd.concat([own, beside.assign(stage=_REFERENCE, flagged=False)], ignore_index=True)
     rows["shown"] = printed(rows["image_id"], labels)
+    # Read out to who cannot see; else it would be the address, and the file twice as large.
+    rows["words"] = rows["shown"] + ", " + rows["set"] + ", " + rows["stage"]
     rows["url"] = [thumbnail(image, 2 * side) for image in rows["image"]]
     return rows.drop(columns=["image"])
 
@@ -184,7 +186,9 @@ def _grid(sets: list[str], columns: list[str], side: int, caption: int) -> style
         yOffset=-caption / 2,
     )
     return alt.layer(
-        base.mark_image(width=side, height=side, yOffset=-caption / 2).encode(url="url:N"),
+        base.mark_image(width=side, height=side, yOffset=-caption / 2).encode(
+            url="url:N", description="words:N"
+        ),
         frame,
         base.mark_text(fontSize=10, dy=side / 2 + 1).encode(text="caption:N"),
     ).properties(

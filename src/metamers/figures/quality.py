@@ -31,7 +31,6 @@ _BETTER = {
     "down": "↓ lower is better",
     "neither": "no better direction",
 }
-_COLUMNS = 3
 
 
 def image_metrics(
@@ -70,19 +69,28 @@ def image_metrics(
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
     stages = in_order(set(rows["stage"]), stages)
     drawn = [name for name in cards if name in set(rows["measure"])]
-    panels = [
-        _panel(rows[rows["measure"] == name], cards[name], sets, stages, place % _COLUMNS == 0)
-        for place, name in enumerate(drawn)
-    ]
+    columns = min(len(drawn), 3)
+    headings = style.headings([_label(cards[name]) for name in drawn], columns)
+    rows["panel"] = rows["measure"].map(dict(zip(drawn, headings, strict=True)))
+    rows["better"] = rows["measure"].map(lambda name: _BETTER[cards[name].better])
+    rows["better"] = rows["better"].mask(rows["measure"].duplicated())
+    chart = _marks(sets, stages).facet(
+        facet=alt.Facet("panel:N", sort=headings, title=None, header=style.panel_header()),
+        columns=columns,
+        data=inline(rows),
+        spacing={"row": 18, "column": 20},
+    )
     return style.finish(
-        alt.concat(*panels, columns=_COLUMNS, spacing={"row": 22, "column": 20}).resolve_scale(
-            color="shared", shape="shared"
-        ),
+        chart.resolve_scale(x="independent"),
         "Image metrics of metamers",
         [_reading(rows)],
         [*_missing(table, cards), *_left_out(table, cards), *style.flag_notes(rows, "Open marks")],
-        width=min(len(drawn), _COLUMNS) * 215 + 130,
+        width=columns * 215 + 130,
     )
+
+
+def _label(measure: Measure) -> str:
+    return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
@@ -115,29 +123,26 @@ def _reading(rows: pd.DataFrame) -> str:
     )
 
 
-def _panel(
-    rows: pd.DataFrame, measure: Measure, sets: list[str], stages: list[str], first: bool
-) -> style.Layers:
-    axis = alt.Axis(ticks=False, domain=False, labels=first, labelLimit=220)
-    base = alt.Chart(inline(rows)).encode(
-        y=alt.Y("set:N", sort=sets, title=None).scale(domain=sets, paddingInner=0.2).axis(axis),
+def _marks(sets: list[str], stages: list[str]) -> style.Layers:
+    base = alt.Chart().encode(
+        y=alt.Y("set:N", sort=sets, title=None)
+        .scale(domain=sets, paddingInner=0.2)
+        .axis(ticks=False, domain=False, labelLimit=220),
         yOffset=alt.YOffset("stage:N", sort=stages).scale(domain=stages, paddingOuter=0.4),
-        color=style.stage_colour(stages),
     )
-    x = alt.X("value:Q", title=measure.unit or None).scale(zero=False, padding=8)
-    shape = style.shape_of("stage", stages, "stage")
-    marks = base.mark_point(size=46, filled=True, opacity=1).encode(
-        x=x, shape=shape, tooltip=["set:N", "stage:N", "value:Q", "low:Q", "high:Q", "n:Q"]
-    )
-    colour = style.FAINT if measure.better == "neither" else style.GOOD
-    title = style.panel_title(measure.label, _BETTER[measure.better], colour)
+    colour, shape = style.stage_colour(stages), style.shape_of("stage", stages, "stage")
+    x = alt.X("value:Q", title=None).scale(zero=False, padding=8)
+    tooltip = ["set:N", "stage:N", "value:Q", "low:Q", "high:Q", "n:Q"]
+    neither = alt.datum.better == _BETTER["neither"]
+    colours = alt.condition(neither, alt.value(style.FAINT), alt.value(style.GOOD))
     return alt.layer(
-        base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q"),
-        marks,
-        style.opened(base, 14).encode(x=x, shape=shape, color=alt.value("white")),
-    ).properties(
-        width=190, height=alt.Step(12 + 9 * len(stages), **{"for": "position"}), title=title
-    )
+        style.beneath_heading("better", colours),
+        base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q", color=colour),
+        base.mark_point(size=46, filled=True, opacity=1).encode(
+            x=x, shape=shape, color=colour, tooltip=tooltip
+        ),
+        style.opened(base, 14).encode(x=x, shape=shape),
+    ).properties(width=190, height=style.step(12 + 9 * len(stages)))
 
 
 def _missing(table: pd.DataFrame, cards: dict[str, Measure]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import altair as alt
 import pandas as pd
@@ -91,18 +90,17 @@ def recognizability(
     means = held_out[(held_out[list(chosen)] == list(chosen.values())).all(axis=1)]
     rows = _lines(pick(table, **chosen), means, labels, flagged)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    columns = min(len(sets), 3) if len(sets) <= 9 else 5
-    shapes = in_order(set(rows.loc[rows["kind"] != _MEAN, "line"]), list(labels.values()))
-    grid = _Grid(
-        sets,
-        in_order(set(rows["stage"]), stages),
-        columns,
-        [kind for kind in _COLOURS if kind in set(rows["kind"])],
-        shapes if len(shapes) <= _FEW else [],
-        _CHANCE.get(ways),
+    columns = _columns(len(sets))
+    headings = style.headings(sets, columns)
+    rows["panel"] = rows["set"].map(dict(zip(sets, headings, strict=True)))
+    chart = _layers(rows, in_order(set(rows["stage"]), stages), labels, _CHANCE.get(ways)).facet(
+        facet=alt.Facet("panel:N", sort=headings, title=None, header=style.panel_header()),
+        columns=columns,
+        data=inline(rows),
+        spacing={"row": 18, "column": 20},
     )
     return style.finish(
-        _small_multiples(rows, grid),
+        chart,
         "Recognizability of metamers by models that did not make them",
         [f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
         _notes(rows, ways),
@@ -110,17 +108,12 @@ def recognizability(
     )
 
 
-@dataclass(frozen=True)
-class _Grid:
-    sets: list[str]
-    stages: list[str]
-    columns: int
-    kinds: list[str]
-    shapes: list[str]
-    chance: float | None
-
-    def at_bottom(self, place: int) -> bool:
-        return place >= len(self.sets) - self.columns
+def _columns(panels: int) -> int:
+    """Return the columns of the grid: such that no place stays empty, if few enough can do it."""
+    if panels <= 3:
+        return panels
+    choices = (3, 4, 5) if panels <= 9 else (5, 4, 6)
+    return next((number for number in choices if panels % number == 0), choices[0])
 
 
 def _lines(
@@ -140,30 +133,10 @@ def _lines(
     rows = pd.concat([single, means], ignore_index=True)
     rows["set"] = set_labels(rows, labels)
     rows["flagged"] = is_flagged(rows, flagged)
+    rows["counts"] = rows["set"].map({name: _counts(own) for name, own in rows.groupby("set")})
+    rows["counts"] = rows["counts"].mask(rows["set"].duplicated())
     wanted = ["model_set", "set", "stage", "line", "kind", "value", "low", "high", "flagged"]
-    return rows[[*wanted, "n_images", "n_evaluators"]]
-
-
-def _small_multiples(rows: pd.DataFrame, grid: _Grid) -> alt.ConcatChart:
-    panels = [
-        _panel(rows[rows["set"] == name], grid, place) for place, name in enumerate(grid.sets)
-    ]
-    return alt.concat(
-        *panels, columns=grid.columns, spacing={"row": 18, "column": 20}
-    ).resolve_scale(color="shared", strokeDash="shared", shape="shared")
-
-
-def _panel(rows: pd.DataFrame, grid: _Grid, place: int) -> style.Layers:
-    x = alt.X("stage:O", sort=grid.stages, title="stage" if grid.at_bottom(place) else None)
-    first = place % grid.columns == 0
-    base = alt.Chart(inline(rows)).encode(
-        x=x.scale(domain=grid.stages).axis(labelAngle=0),
-        y=style.share_axis("value", labelled=first),
-        tooltip=["line:N", "stage:N", alt.Tooltip("value:Q", format=".3f"), "low:Q", "high:Q"],
-    )
-    layers = alt.layer(*_chance(grid), *_single(base, grid), *_mean(base))
-    title = style.panel_title(grid.sets[place], _counts(rows))
-    return layers.properties(width=190, height=170, title=title)
+    return rows[[*wanted, "counts"]]
 
 
 def _counts(rows: pd.DataFrame) -> str:
@@ -174,17 +147,29 @@ def _counts(rows: pd.DataFrame) -> str:
     return f"n = {images}, {style.spread(means['n_evaluators'].astype(int), 'held-out model')}"
 
 
-def _chance(grid: _Grid) -> list[alt.Chart]:
-    if grid.chance is None:
-        return []
-    line = alt.Chart(inline(pd.DataFrame({"share": [grid.chance]})))
-    return [line.mark_rule(strokeDash=[1, 3], color=style.FAINT).encode(y="share:Q")]
+def _layers(
+    rows: pd.DataFrame, stages: list[str], labels: Labels, chance: float | None
+) -> style.Layers:
+    base = alt.Chart().encode(
+        x=alt.X("stage:O", sort=stages, title="stage").scale(domain=stages).axis(labelAngle=0),
+        y=style.share_axis("value"),
+        tooltip=["line:N", "stage:N", alt.Tooltip("value:Q", format=".3f"), "low:Q", "high:Q"],
+    )
+    dotted = alt.Chart().mark_rule(strokeDash=[1, 3], color=style.FAINT)
+    floor = [] if chance is None else [dotted.encode(y=alt.datum(chance))]
+    layers = alt.layer(
+        style.beneath_heading("counts"), *floor, *_single(base, rows, labels), *_mean(base)
+    )
+    return layers.properties(width=190, height=170)
 
 
-def _single(base: alt.Chart, grid: _Grid) -> list[alt.Chart]:
+def _single(base: alt.Chart, rows: pd.DataFrame, labels: Labels) -> list[alt.Chart]:
+    kinds = [kind for kind in _COLOURS if kind in set(rows["kind"])]
+    evaluators = in_order(set(rows.loc[rows["kind"] != _MEAN, "line"]), list(labels.values()))
+    few = len(evaluators) <= _FEW
     colour = (
         alt.Color("kind:N", title=None)
-        .scale(domain=grid.kinds, range=[_COLOURS[kind] for kind in grid.kinds])
+        .scale(domain=kinds, range=[_COLOURS[kind] for kind in kinds])
         .legend(
             orient="bottom",
             direction="vertical",
@@ -194,16 +179,16 @@ def _single(base: alt.Chart, grid: _Grid) -> list[alt.Chart]:
         )
     )
     dash = alt.StrokeDash("kind:N", title=None).scale(
-        domain=grid.kinds, range=[_DASHES[kind] for kind in grid.kinds]
+        domain=kinds, range=[_DASHES[kind] for kind in kinds]
     )
     one = base.transform_filter(alt.datum.kind != _MEAN)
-    lines = one.mark_line(strokeWidth=1, opacity=0.8 if grid.shapes else 0.4).encode(
+    lines = one.mark_line(strokeWidth=1, opacity=0.8 if few else 0.4).encode(
         color=colour, strokeDash=dash, detail="line:N"
     )
-    points = one.mark_point(size=30 if grid.shapes else 8, filled=True, opacity=0.8)
-    if grid.shapes:
-        points = points.encode(shape=style.shape_of("line", grid.shapes, "evaluator", columns=2))
-    return [lines, points.encode(color=colour)]
+    points = one.mark_point(size=30 if few else 8, filled=True, opacity=0.8).encode(color=colour)
+    if few:
+        points = points.encode(shape=style.shape_of("line", evaluators, "evaluator", columns=2))
+    return [lines, points]
 
 
 def _mean(base: alt.Chart) -> list[alt.Chart]:

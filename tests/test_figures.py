@@ -1,0 +1,239 @@
+"""Every figure, of every size: it builds, says what it must, and refuses what it cannot draw."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+import synthetic_tables as synthetic
+
+from metamers import figures, tables
+
+STAGES = ("early", "middle", "late")
+BOUNDS = {
+    "unbounded": {"norm": "linf", "center": "initial", "radius": 10000},
+    "initial_8": {"norm": "linf", "center": "initial", "radius": "8/255"},
+    "reference_8": {"norm": "linf", "center": "reference", "radius": "8/255"},
+}
+QUICKSTART = synthetic.QUICKSTART
+SIZES = {
+    "quickstart": QUICKSTART,
+    "paper": synthetic.PAPER,
+    "one condition": dataclasses.replace(QUICKSTART, sets=1, stages=("late",)),
+    "many sets": dataclasses.replace(synthetic.PAPER, sets=100, stages=("middle",), images=20),
+}
+
+
+def recognizability(size, flagged=()):
+    return figures.recognizability(
+        synthetic.recognizability(size),
+        synthetic.recognizability_by_set(size),
+        experiment="main",
+        labels=size.labels,
+        stages=STAGES,
+        flagged=flagged,
+    )
+
+
+def examples(size, flagged=()):
+    few = dataclasses.replace(size, sets=min(size.sets, 6))
+    return figures.examples(
+        *synthetic.pictures(few, side=8),
+        labels=size.labels,
+        stages=STAGES,
+        recognition=synthetic.recognition(few),
+        flagged=flagged,
+    )
+
+
+def image_metrics(size, flagged=()):
+    few = dataclasses.replace(size, images=5)
+    return figures.image_metrics(
+        synthetic.image_metrics(few), labels=size.labels, stages=STAGES, flagged=flagged
+    )
+
+
+def similarity(size, flagged=()):
+    return figures.similarity(
+        synthetic.similarity(size), labels=size.labels, stages=STAGES, flagged=flagged
+    )
+
+
+def bounds(size, flagged=()):
+    bounded = dataclasses.replace(size, sets=1, bounds=tuple(BOUNDS))
+    return figures.bounds(
+        synthetic.recognizability(bounded, "bounds"),
+        BOUNDS,
+        experiment="bounds",
+        labels=size.labels,
+        stages=STAGES,
+        flagged=flagged,
+    )
+
+
+def mixed_sets(size, flagged=()):
+    mixed = dataclasses.replace(size, stages=size.stages[-1:])
+    return figures.mixed_sets(
+        synthetic.mixed_sets(mixed),
+        synthetic.recognizability(mixed, "mixed"),
+        experiment="mixed",
+        labels=size.labels,
+        flagged=flagged,
+    )
+
+
+def loss_traces(size, flagged=()):
+    return figures.loss_traces(
+        synthetic.traces(dataclasses.replace(size, images=3), turns=12),
+        labels=size.labels,
+        stages=STAGES,
+        flagged=flagged,
+    )
+
+
+def losses_after(size, flagged=()):
+    return figures.losses_after(
+        synthetic.optimisation(dataclasses.replace(size, images=3)),
+        labels=size.labels,
+        stages=STAGES,
+        flagged=flagged,
+    )
+
+
+def ensemble_gain(size, flagged=()):
+    ensembles = dataclasses.replace(size, sets=max(size.sets, 3))
+    return figures.ensemble_gain(
+        synthetic.ensemble_gain(ensembles),
+        experiment="main",
+        labels=ensembles.labels,
+        stages=STAGES,
+        flagged=flagged,
+    )
+
+
+def difference_in_means(size, flagged=()):
+    return figures.difference_in_means(synthetic.difference_in_means(size), labels=size.labels)
+
+
+CONDITIONS: dict[str, Callable] = {
+    "recognizability": recognizability,
+    "examples": examples,
+    "image_metrics": image_metrics,
+    "similarity": similarity,
+    "bounds": bounds,
+    "mixed_sets": mixed_sets,
+    "loss_traces": loss_traces,
+    "losses_after": losses_after,
+    "ensemble_gain": ensemble_gain,
+}
+ALL = CONDITIONS | {"difference_in_means": difference_in_means}
+
+
+class Elements(HTMLParser):
+    """The elements of a page and their attributes; what stands in scripts is not parsed."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.attributes = set(), set()
+
+    def handle_starttag(self, tag, attrs):
+        self.names.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def svg(chart):
+    buffer = io.StringIO()
+    chart.save(buffer, format="svg")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
+@pytest.mark.parametrize("figure", ALL.values(), ids=ALL.keys())
+def test_figure_is_valid_vega_lite_of_every_size(figure, size):
+    specification = figure(size).to_dict(validate=True)
+    assert specification["$schema"].startswith("https://vega.github.io/schema/vega-lite/")
+
+
+@pytest.mark.parametrize("figure", ALL.values(), ids=ALL.keys())
+def test_figure_is_drawn_without_a_value_that_is_not_a_number(figure):
+    drawn = svg(figure(QUICKSTART))
+    assert 'role="graphics-symbol"' in drawn
+    assert not re.search(r"NaN|Infinity", re.sub(r"base64,[^\"]*", "", drawn))
+
+
+@pytest.mark.parametrize("figure", ALL.values(), ids=ALL.keys())
+def test_figure_says_how_many_images_sets_or_models_it_rests_on(figure):
+    assert re.search(r"n = \d+ (images|sets)|of how many", svg(figure(QUICKSTART)))
+
+
+@pytest.mark.parametrize("figure", CONDITIONS.values(), ids=CONDITIONS.keys())
+def test_figure_says_what_is_no_metamer_if_a_condition_is_flagged(figure):
+    bounded = dataclasses.replace(QUICKSTART, bounds=tuple(BOUNDS)).conditions
+    flagged = [*QUICKSTART.conditions, *bounded]
+    assert "not metamers" in svg(figure(QUICKSTART, flagged))
+    assert "not metamers" not in str(figure(QUICKSTART).to_dict())
+
+
+NAMES = {"labels": {}}
+STAGED = NAMES | {"stages": STAGES}
+DRAWN_FROM = {
+    "recognizability": lambda t: figures.recognizability(t, t, experiment="main", **STAGED),
+    "image_metrics": lambda t: figures.image_metrics(t, **STAGED),
+    "similarity": lambda t: figures.similarity(t, **STAGED),
+    "mixed_sets": lambda t: figures.mixed_sets(t, t, experiment="mixed", **NAMES),
+    "difference_in_means": lambda t: figures.difference_in_means(t, **NAMES),
+    "ensemble_gain": lambda t: figures.ensemble_gain(t, experiment="main", **STAGED),
+    "traces": lambda t: figures.loss_traces(t, **STAGED),
+    "optimisation": lambda t: figures.losses_after(t, **STAGED),
+}
+
+
+@pytest.mark.parametrize("table", DRAWN_FROM)
+def test_other_columns_are_refused_by_name(table):
+    with pytest.raises(ValueError, match=f"table {table!r} lacks the columns .*'stranger'"):
+        DRAWN_FROM[table](pd.DataFrame({"stranger": [1]}))
+
+
+@pytest.mark.parametrize("table", DRAWN_FROM)
+def test_a_table_without_rows_is_refused(table):
+    empty = tables.TABLES[table].schema.empty_table().to_pandas()
+    with pytest.raises(ValueError, match="nothing to draw"):
+        DRAWN_FROM[table](empty)
+
+
+def test_an_experiment_that_is_not_in_the_table_is_refused():
+    with pytest.raises(ValueError, match=r"'experiment': 'mian'.*\['main'\]"):
+        figures.recognizability(
+            synthetic.recognizability(QUICKSTART),
+            synthetic.recognizability_by_set(QUICKSTART),
+            experiment="mian",
+            labels={},
+            stages=STAGES,
+        )
+
+
+def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):
+    paths = figures.save(difference_in_means(QUICKSTART), tmp_path / "new" / "table_5")
+    assert [path.name for path in paths] == ["table_5.svg", "table_5.png", "table_5.html"]
+    assert paths[0].read_text().startswith("<svg")
+    assert paths[1].read_bytes().startswith(b"\x89PNG")
+    page = Elements()
+    page.feed(paths[2].read_text())
+    assert "script" in page.names
+    assert not {"src", "href"} & page.attributes
+
+
+def test_saving_twice_gives_the_same_picture(tmp_path):
+    first = figures.save(recognizability(QUICKSTART), tmp_path / "a")
+    second = figures.save(recognizability(QUICKSTART), tmp_path / "b")
+    assert first[1].read_bytes() == second[1].read_bytes()
+
+
+def test_a_name_with_dots_keeps_them(tmp_path):
+    paths = figures.save(difference_in_means(QUICKSTART), tmp_path / "eps_0.3")
+    assert [path.name for path in paths] == ["eps_0.3.svg", "eps_0.3.png", "eps_0.3.html"]
