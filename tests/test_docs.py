@@ -6,7 +6,10 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import docutils.core
+import jinja2
 import jsonschema
 import numpy as np
 import pytest
@@ -241,6 +244,17 @@ def all_figures():
 @pytest.mark.parametrize("figure", all_figures())
 def test_figure_has_a_caption(figure):
     assert (ROOT / f"workflow/report/{figure}.rst").read_text().strip()
+
+
+@pytest.mark.parametrize("name", ["workflow", "claims", *all_figures()])
+def test_caption_is_right_restructured_text(name):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(
+        (ROOT / f"workflow/report/{name}.rst").read_text()
+    )
+    text = template.render(snakemake=SimpleNamespace(config=config))
+    overrides = {"halt_level": 2, "report_level": 5}  # any warning is an error
+    docutils.core.publish_parts(text, writer="html", settings_overrides=overrides)
 
 
 def test_metrics_of_table_1_are_told():
