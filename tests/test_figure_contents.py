@@ -100,13 +100,16 @@ def test_members_cells_of_the_heatmap_are_dashed():
     assert drawn.count('stroke-dasharray="4,3"') == memberships(SIZE) * stages * comparisons
 
 
-def test_cells_give_the_divergence_and_whether_the_second_median_is_lower():
+def test_cells_give_the_divergence_and_the_ratio_of_the_medians():
     table = synthetic.similarity(SIZE)
-    table[["divergence", "median_ratio"]] = [0.256, 0.9]
+    table[["divergence", "median_ratio"]] = [0.256, 0.877]
     table.loc[0, ["divergence", "median_ratio"]] = [np.nan, np.nan]
-    table.loc[1, "median_ratio"] = 1.1
-    text = rows_of(figures.similarity(table, **NAMED), "text")["text"]
-    assert text.value_counts().to_dict() == {"0.26↓": len(table) - 2, "–": 1, "0.26": 1}
+    table.loc[1, "median_ratio"] = 1.33
+    table.loc[2, "median_ratio"] = 41.3
+    rows = rows_of(figures.similarity(table, **NAMED), "text")
+    others = len(table) - 3
+    assert rows["text"].value_counts().to_dict() == {"0.26": others + 2, "–": 1}
+    assert rows["ratio"].value_counts().to_dict() == {"×0.88": others, "×1.3": 1, "×41": 1, "": 1}
 
 
 def test_one_comparison_can_be_drawn_alone():

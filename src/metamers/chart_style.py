@@ -61,16 +61,20 @@ def shape_of(field: str, values: Sequence[str], title: str, *, columns: int = 0)
     )
 
 
-def share_axis(field: str, title: str = "share recognised", *, labelled: bool = True) -> alt.Y:
-    """Return the axis of a share, 0 to 1, with room for marks at its ends."""
-    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+def share_axis(field: str, top: float = 1.0, *, labelled: bool = True) -> alt.Y:
+    """Return the axis of a share recognised, 0 to `top`, with room for marks at its ends."""
+    ticks = [round(top * place / 5, 3) for place in range(6)]
     # Vega thins explicit values to the count of ticks that it finds fit, unless told.
     axis = alt.Axis(
-        values=ticks, tickCount=len(ticks), format=".1f", labels=labelled, ticks=labelled
+        values=ticks,
+        tickCount=len(ticks),
+        format=".1f" if top == 1 else ".2f",
+        labels=labelled,
+        ticks=labelled,
     )
     return (
-        alt.Y(f"{field}:Q", title=title if labelled else None)
-        .scale(domain=[-0.03, 1.03], nice=False)
+        alt.Y(f"{field}:Q", title="share recognised" if labelled else None)
+        .scale(domain=[-0.03 * top, 1.03 * top], nice=False)
         .axis(axis)
     )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
@@ -22,13 +24,13 @@ from metamers.chart_data import (
 )
 from metamers.tables import COMPARISONS, SIMILARITY
 
-CLOSER = "↓"
 _DASHED = (
     "Dashed: the evaluator is a member of the set, so the cell says nothing about transfer. "
-    f"{CLOSER} the second kind of distance has the lower median."
+    "Small: median of the second kind of distance over that of the first."
 )
 # Cells hold their number up to this many sets; beyond, colour alone speaks.
 _SETS_WITH_TEXT = 12
+_LARGE, _SMALL = 68, 15
 
 
 def similarity(
@@ -42,8 +44,8 @@ def similarity(
     """Return Fig 5: Jensen-Shannon divergence, evaluator against set, a panel per stage.
 
     One row of panels per comparison of distance distributions. A cell gives the divergence in
-    bits, and an arrow where the second kind of distance has the lower median; a dashed outline
-    says that the evaluator is a member of the set.
+    bits and, since that has no sign, the ratio of the medians; a dashed outline says that the
+    evaluator is a member of the set.
 
     Parameters
     ----------
@@ -68,7 +70,7 @@ def similarity(
     rows = _cells(rows, labels, flagged)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
     stages = in_order(set(rows["stage"]), stages)
-    cell = 50 if len(sets) <= _SETS_WITH_TEXT else 15
+    cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
     chart = _heatmap(sets, in_order(set(rows["shown"]), list(labels.values())), cell).facet(
         row=alt.Row("kind:N", sort=_kinds(comparisons), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
@@ -92,23 +94,26 @@ def _cells(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]
     rows["shown"] = printed(rows["evaluator"], labels)
     rows["kind"] = _kinds(list(rows["comparison"]))
     rows["flagged"] = is_flagged(rows, flagged)
-    rows["text"] = [
-        _text(divergence, ratio) + (style.FLAG if mark else "")
-        for divergence, ratio, mark in zip(
-            rows["divergence"], rows["median_ratio"], rows["flagged"], strict=True
-        )
-    ]
-    wanted = ["model_set", "set", "shown", "kind", "stage", "member", "flagged", "text"]
+    daggers = rows["flagged"].map({True: style.FLAG, False: ""})
+    rows["text"] = rows["divergence"].map(_two_places) + daggers
+    rows["ratio"] = rows["median_ratio"].map(_factor)
+    wanted = ["model_set", "set", "shown", "kind", "stage", "member", "flagged", "text", "ratio"]
     return rows[[*wanted, "divergence", "low", "high", "median_ratio", "n_images"]]
 
 
-def _text(divergence: float, ratio: float) -> str:
-    return "–" if pd.isna(divergence) else f"{divergence:.2f}{CLOSER if ratio < 1 else ''}"
+def _two_places(divergence: float) -> str:
+    return "–" if pd.isna(divergence) else f"{divergence:.2f}"
+
+
+def _factor(ratio: float) -> str:
+    if not math.isfinite(ratio):
+        return ""
+    return f"×{ratio:.0f}" if ratio >= 10 else f"×{ratio:.2f}" if ratio < 1 else f"×{ratio:.1f}"
 
 
 def _reading(rows: pd.DataFrame) -> str:
-    width = (rows["high"] - rows["low"]).median() / 2
-    known = "" if pd.isna(width) else f", 95 % interval about ±{width:.2f}"
+    width = float((rows["high"] - rows["low"]).max())
+    known = "" if math.isnan(width) else f"; 95 % intervals at most {width:.2f} wide"
     images = style.spread(rows["n_images"], "image")
     return (
         "Jensen-Shannon divergence of the distributions of distances between activations, in bits "
@@ -131,8 +136,6 @@ def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
         .legend(values=[0, 0.2, 0.4, 0.6, 0.8, 1], gradientLength=120)
     )
     tooltip = ["shown:N", "set:N", "stage:N", "divergence:Q", "low:Q", "high:Q", "median_ratio:Q"]
-    ink = alt.condition(alt.datum.divergence > 0.6, alt.value("white"), alt.value(style.INK))
-    text = alt.Text("text:N") if cell > 20 else alt.Text("mark:N")
     outline = base.transform_filter(alt.datum.member).mark_rect(
         fillOpacity=0,
         stroke=style.MEMBER,
@@ -141,10 +144,22 @@ def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
         width=alt.RelativeBandSize(0.9),
         height=alt.RelativeBandSize(0.84),
     )
-    return alt.layer(
-        base.mark_rect(stroke="white", strokeWidth=0.5).encode(color=colour, tooltip=tooltip),
-        base.transform_calculate(mark=f"datum.flagged ? '{style.FLAG}' : ''")
-        .mark_text(fontSize=10)
-        .encode(text=text, color=ink),
-        outline,
-    ).properties(width=alt.Step(cell), height=alt.Step(20))
+    cells = base.mark_rect(stroke="white", strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
+    words = _numbers(base) if cell > _SMALL else [_daggers(base)]
+    return alt.layer(cells, *words, outline).properties(width=alt.Step(cell), height=alt.Step(20))
+
+
+def _numbers(base: alt.Chart) -> list[alt.Chart]:
+    return [
+        base.mark_text(fontSize=10.5, align="right", dx=-1).encode(text="text:N", color=_ink()),
+        base.mark_text(fontSize=9, align="left", dx=3).encode(text="ratio:N", color=_ink()),
+    ]
+
+
+def _daggers(base: alt.Chart) -> alt.Chart:
+    flagged = base.transform_filter(alt.datum.flagged)
+    return flagged.mark_text(fontSize=10, text=style.FLAG).encode(color=_ink())
+
+
+def _ink() -> Any:  # noqa: ANN401, Altair has no public name for a condition
+    return alt.condition(alt.datum.divergence > 0.6, alt.value("white"), alt.value(style.INK))

@@ -123,7 +123,7 @@ def ensemble_gain(
             f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}.",
         ],
         [_GAIN_RULES, *style.flag_notes(rows, "Open marks")],
-        width=640,
+        width=700,
     )
 
 
@@ -156,7 +156,7 @@ def _intervals(
             .legend(orient="bottom")
         )
     shape = style.shape_of(kind, kinds, "stage" if kind == "stage" else "")
-    x = alt.X("difference:Q", title="difference in share recognised")
+    x = alt.X("difference:Q", title="difference in share recognised").scale(padding=8)
     thick = {"x": "images_low:Q", "x2": "images_high:Q", "color": colour}
     inner = [base.mark_rule(strokeWidth=3.5).encode(**thick)] if "images_low" in rows else []
     zero = alt.Chart(inline(pd.DataFrame({"zero": [0.0]}))).mark_rule(color=style.INK)

@@ -23,6 +23,8 @@ from metamers.tables import CONDITION_KEY, MIXED_SETS, RECOGNIZABILITY
 
 _HEIGHT = 260
 _BINS = 20
+# The axis ends at the first of these that is not below the largest share.
+_TOPS = (0.1, 0.2, 0.5, 1.0)
 
 
 def mixed_sets(
@@ -62,6 +64,7 @@ def mixed_sets(
     judged = pick(recognizability, experiment=experiment, rule=rule, ways=ways)
     held_out = judged[~judged["member"] & ~judged["same_weights"]]
     rows = _sorted(table, held_out, labels, flagged)
+    top = next(limit for limit in _TOPS if rows["q4"].max() <= limit)
     notes = [
         "Line: lowest to highest held-out model; bar: quartiles; dot: mean. Every set is judged "
         "by other models, those that are not its members.",
@@ -69,7 +72,7 @@ def mixed_sets(
     ]
     width = _step(len(rows)) * len(rows) + 260
     return style.finish(
-        alt.hconcat(_distributions(rows), _histogram(rows), spacing=12),
+        alt.hconcat(_distributions(rows, top), _histogram(rows, top), spacing=12),
         "Recognizability of metamers of mixed model sets",
         [_reading(rows), f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
         notes,
@@ -114,7 +117,7 @@ def _step(sets: int) -> int:
     return max(min(560 // sets, 34), 160 // sets, 6)
 
 
-def _distributions(rows: pd.DataFrame) -> style.Layers:
+def _distributions(rows: pd.DataFrame, top: float) -> style.Layers:
     base = alt.Chart(inline(rows)).encode(
         x=alt.X("place:O", title="model sets, by mean").axis(labels=False, ticks=False)
     )
@@ -124,36 +127,42 @@ def _distributions(rows: pd.DataFrame) -> style.Layers:
         .scale(domain=sizes, range=_shades(len(sizes)))
         .legend(orient="right", symbolType="square")
     )
-    value = style.share_axis("mean")
+    value = style.share_axis("mean", top)
     tooltip = ["set:N", "made_of:N", "size:Q", "mean:Q", "low:Q", "high:Q", "n_evaluators:Q"]
-    dot = 30 if _step(len(rows)) > 10 else 14
+    dot = 34 if _step(len(rows)) > 10 else 14
+    # Where quartiles coincide, as with one held-out model, the bar would have no height.
+    flat = base.transform_filter("datum.q1 === datum.q3").mark_tick(
+        thickness=5, width=0.8 * _step(len(rows)), opacity=1
+    )
+    dots = base.mark_point(
+        size=dot, filled=True, opacity=1, color=style.BLACK, stroke="white", strokeWidth=0.6
+    )
     return alt.layer(
         base.mark_rule(color="#8c8c8c").encode(y="q0:Q", y2="q4:Q"),
         base.mark_bar(width=alt.RelativeBandSize(0.8)).encode(y="q1:Q", y2="q3:Q", color=size),
-        base.mark_point(size=dot, filled=True, opacity=1, color=style.BLACK).encode(
-            y=value, tooltip=tooltip
-        ),
+        flat.encode(y="q2:Q", color=size),
+        dots.encode(y=value, tooltip=tooltip),
         style.opened(base, dot / 3).encode(y=value),
     ).properties(width=alt.Step(_step(len(rows))), height=_HEIGHT)
 
 
 def _shades(number: int) -> list[str]:
-    """Return greens from pale to dark, on all of which a black dot is seen."""
-    light, dark = np.array([226, 240, 217]), np.array([65, 151, 120])
+    """Return greens from pale to dark, all told from white and from black."""
+    light, dark = np.array([187, 221, 197]), np.array([38, 122, 94])
     shares = np.linspace(0, 1, number)[:, None]
     colours = (light * (1 - shares) + dark * shares).round().astype(int)
     return ["#" + "".join(f"{channel:02x}" for channel in colour) for colour in colours]
 
 
-def _histogram(rows: pd.DataFrame) -> alt.Chart:
-    counts, edges = np.histogram(rows["mean"], bins=_BINS, range=(0, 1))
+def _histogram(rows: pd.DataFrame, top: float) -> alt.Chart:
+    counts, edges = np.histogram(rows["mean"], bins=_BINS, range=(0, top))
     bins = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "sets": counts, "none": 0})
     most = int(counts.max())
     return (
         alt.Chart(inline(bins[bins["sets"] > 0]))
         .mark_rect(color="#8fb8a5", stroke="white")
         .encode(
-            y=style.share_axis("from", labelled=False),
+            y=style.share_axis("from", top, labelled=False),
             y2="to:Q",
             x=alt.X("none:Q", title="number of sets")
             .scale(domain=[0, most], nice=False)
