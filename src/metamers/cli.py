@@ -31,7 +31,7 @@ def demo(
     run = Path("results/quickstart")
     report = run / "report.html"
     if not report.exists() or _older(report, run / "tables"):
-        _snakemake("--report", str(report), "--quiet", "all")
+        _snakemake("--report", str(report))
     typer.echo(summary.text(run))
     typer.echo(f"report:    {report}")
     typer.echo(f"wall time: {time.monotonic() - begun:.0f} s")

@@ -180,7 +180,7 @@ def refuse_code(path: Path) -> None:
     except pickle.UnpicklingError as error:
         raise UnsafePickleError(
             f"{str(path)!r} asks for code or classes that are not plain data; nothing was run. "
-            "See docs/weights.md, 'Pickles'"
+            "See docs/weights.md, 'Checkpoints with code in them'"
         ) from error
 
 

@@ -149,8 +149,11 @@ class Plan:
         return list(dict.fromkeys(condition.references for condition in self.conditions))
 
     def rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
-        """Return rows of the zoo, each with its name."""
-        return [{"name": name} | dict(self.zoo[name]) for name in names]
+        """Return what decides a model's answers of each row of the zoo, with its name.
+
+        A label, a note or a licence that is edited must not make metamers anew.
+        """
+        return [{"name": name, "label": name} | _essential(self.zoo[name]) for name in names]
 
     def members(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for the members of a model set, in their order."""
@@ -170,7 +173,7 @@ class Plan:
 
     def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Return the zoo's row of one model."""
-        return {"name": wildcards["model"]} | dict(self.zoo[wildcards["model"]])
+        return self.rows([wildcards["model"]])[0]
 
     def of_members(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
         """Return an input function: the pattern for each member of a model set."""
@@ -286,3 +289,9 @@ class Plan:
             for condition in conditions
             for shard in self.shards
         ]
+
+
+def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
+    weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
+    kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
+    return kept | {"weights": weights}

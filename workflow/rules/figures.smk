@@ -1,6 +1,6 @@
 """The paper's figures, from the tables."""
 
-from metamers import revisions
+from metamers import captions, revisions
 
 
 rule draw_figure:
@@ -16,7 +16,7 @@ rule draw_figure:
     output:
         svg=report(
             f"{RUN}/figures/{{figure}}.svg",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
@@ -28,6 +28,7 @@ rule draw_figure:
         "../../envs/metamers.yaml"
     params:
         revision=revisions.FIGURES,
+        caption=captions.of(f"{workflow.basedir}/workflow/report"),
         config=config,
         zoo=plan.used_rows,
     script:
