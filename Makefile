@@ -17,13 +17,14 @@ help:
 
 env: $(VENV)/.installed
 
-# torch and torchvision first: the largest, and what everything else has to live with.
+# torch and torchvision first: the largest. The lock is complete, so nothing is resolved: pyiqa asks
+# for two builds of opencv, of which the one that needs no screen is enough.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	grep -E '^torch(vision)?==' requirements.lock > $(VENV)/first.txt
-	$(BIN)/python -m pip install -q -r $(VENV)/first.txt
-	$(BIN)/python -m pip install -q -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps -r $(VENV)/first.txt
+	$(BIN)/python -m pip install -q --no-deps -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -4,7 +4,7 @@ set -euo pipefail
 
 # The pins below must be these: the line is part of what Snakemake knows the environment by, so
 # that another lock makes another environment. tests/test_environments.py says how to renew it.
-pins_sha256=656fcb9ae101e74529ab8daa0c7226a6dcacf7dd7df1660ad795ee9790af9289
+pins_sha256=f8dfe4f6da7c5d5d378619326a5234b0bafd1a28f848f845c49a13279dc9cb90
 
 root=${METAMERS_ROOT:-$PWD}
 lock=$root/requirements.lock
@@ -20,6 +20,6 @@ fi
 first=$(mktemp)
 trap 'rm -f "$first"' EXIT
 grep -E '^torch(vision)?==' "$lock" > "$first"
-python -m pip install --no-input -r "$first"
-python -m pip install --no-input -r "$lock"
+python -m pip install --no-input --no-deps -r "$first"
+python -m pip install --no-input --no-deps -r "$lock"
 python -m pip install --no-input --no-deps --no-build-isolation -e "$root"
