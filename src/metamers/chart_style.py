@@ -30,6 +30,47 @@ FLAG = "†"
 NOT_METAMERS = "not metamers (the optimisation did not match the activations)."
 _STAGES = ("#56B4E9", "#0072B2", "#00305A")
 
+_CONFIG = alt.Config(
+    font=FONT,
+    background="white",
+    padding=12,
+    view=alt.ViewConfig(stroke=LINE),
+    text=alt.MarkConfig(fontSize=11, color=INK),
+    axis=alt.AxisConfig(
+        labelFontSize=11,
+        titleFontSize=12,
+        titleFontWeight="normal",
+        labelColor=INK,
+        titleColor=INK,
+        gridColor="#ececec",
+        domainColor=FAINT,
+        tickColor=FAINT,
+        labelLimit=300,
+        titleLimit=600,
+    ),
+    legend=alt.LegendConfig(
+        labelFontSize=11,
+        titleFontSize=11,
+        titleFontWeight="normal",
+        labelColor=INK,
+        titleColor=INK,
+        labelLimit=320,
+        titleLimit=320,
+        symbolSize=60,
+    ),
+    header=alt.HeaderConfig(
+        labelFontSize=12, labelFontWeight="bold", labelColor=INK, labelLimit=600
+    ),
+    title=alt.TitleConfig(
+        fontSize=15,
+        fontWeight="bold",
+        color=INK,
+        subtitleFontSize=12,
+        subtitleColor=FAINT,
+        subtitlePadding=5,
+    ),
+)
+
 # What Altair says that a layered chart becomes once its size is set.
 Layers = alt.LayerChart | alt.FacetChart
 Body = alt.Chart | alt.FacetChart | alt.LayerChart | alt.ConcatChart | alt.HConcatChart
@@ -188,56 +229,9 @@ def finish(
         color=FAINT,
         offset=10,
     )
-    return _styled(alt.vconcat(titled).properties(title=beneath) if notes else titled)
+    whole = alt.vconcat(titled).properties(title=beneath) if notes else titled
+    return whole.properties(config=_CONFIG)
 
 
 def _folded(paragraphs: Sequence[str], width: int) -> list[str]:
     return [line for text in paragraphs for line in folded(text, max(width // 6, 44))]
-
-
-def _styled(chart: alt.VConcatChart) -> alt.VConcatChart:
-    axis = alt.AxisConfig(
-        labelFontSize=11,
-        titleFontSize=12,
-        titleFontWeight="normal",
-        labelColor=INK,
-        titleColor=INK,
-        gridColor="#ececec",
-        domainColor=FAINT,
-        tickColor=FAINT,
-        labelLimit=300,
-        titleLimit=600,
-    )
-    legend = alt.LegendConfig(
-        labelFontSize=11,
-        titleFontSize=11,
-        titleFontWeight="normal",
-        labelColor=INK,
-        titleColor=INK,
-        labelLimit=320,
-        titleLimit=320,
-        symbolSize=60,
-    )
-    header = alt.HeaderConfig(
-        labelFontSize=12, labelFontWeight="bold", labelColor=INK, labelLimit=600
-    )
-    title = alt.TitleConfig(
-        fontSize=15,
-        fontWeight="bold",
-        color=INK,
-        subtitleFontSize=12,
-        subtitleColor=FAINT,
-        subtitlePadding=5,
-    )
-    config = alt.Config(
-        font=FONT,
-        background="white",
-        padding=12,
-        view=alt.ViewConfig(stroke=LINE),
-        axis=axis,
-        legend=legend,
-        header=header,
-        title=title,
-        text=alt.MarkConfig(fontSize=11, color=INK),
-    )
-    return chart.properties(config=config)

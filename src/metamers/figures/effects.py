@@ -156,7 +156,8 @@ def _intervals(
             .legend(orient="bottom")
         )
     shape = style.shape_of(kind, kinds, "stage" if kind == "stage" else "")
-    x = alt.X("difference:Q", title="difference in share recognised").scale(padding=8)
+    x = alt.X("difference:Q", title="difference in share recognised")
+    x = x.scale(padding=8).axis(tickCount=6, labelOverlap=False)
     thick = {"x": "images_low:Q", "x2": "images_high:Q", "color": colour}
     inner = [base.mark_rule(strokeWidth=3.5).encode(**thick)] if "images_low" in rows else []
     zero = alt.Chart(inline(pd.DataFrame({"zero": [0.0]}))).mark_rule(color=style.INK)
