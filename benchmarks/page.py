@@ -1,0 +1,123 @@
+"""The tables of docs/performance.md, from results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+COLUMNS = {
+    "limit": "bare limit",
+    "plain_limit": "plain limit",
+    "limit_plain_loops": "loops alone",
+    "predecessor": "predecessor, batch",
+    "predecessor_batch_1": "predecessor, one by one",
+    "plenoptic": "plenoptic",
+    "plenoptic_prepared": "plenoptic, our network",
+}
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """Return all that is shown of the results, as Markdown."""
+    return "\n\n".join(
+        [_origin(results), _ratios(results["cases"]), _times(results["cases"]), _growth(results)]
+    )
+
+
+def sets_table(results: Mapping[str, Any]) -> str:
+    """Return the speed of the model sets, as Markdown."""
+    rows = [
+        [
+            row["set"],
+            f"{row['steps_per_second']:.2f}",
+            f"{row['image_steps_per_second']:.1f}",
+            f"{row['tflops']:.3g}",
+            f"{row['share_of_peak']:.0%}" if row["share_of_peak"] is not None else "unknown",
+        ]
+        for row in results["sets"]
+    ]
+    origin = (
+        f"{results['machine']['device']}, {results['precision']}, {results['stage']} stage, "
+        f"{results['images']} images of {results['side']} pixels, random weights."
+    )
+    head = ["set", "steps/s", "image-steps/s", "TFLOP/s", "share of peak"]
+    return f"{origin}\n\n{_table(head, rows)}"
+
+
+def update(path: Path, name: str, text: str) -> None:
+    """Put a text between the marks of this name in a page.
+
+    Raises
+    ------
+    ValueError
+        If the page has no such marks.
+    """
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    page = path.read_text()
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise ValueError(f"{path} must have the marks {begin!r} and {end!r}, each once")
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
+def _origin(results: Mapping[str, Any]) -> str:
+    machine, versions = results["machine"], results["versions"]
+    first = results["cases"][0]
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"Measured on {results['date']}: {machine['processor']}, {machine['cores']} cores, device "
+        f"{machine['device']}, {first['threads']} thread, load of the machine beforehand "
+        f"{machine['load_average'][0]}; {packages}. {first['images']} photographs of "
+        f"{first['side']} pixels, {first['precision']}, turns of 10 steps, "
+        f"{first['rounds']} rounds, process time."
+    )
+
+
+def _ratios(cases: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [case["model"], case["stage"]]
+        + [
+            f"{case[f'ratio_to_{name}']:.2f} ({'–'.join(f'{q:.2f}' for q in spread)})"
+            for name, spread in ((name, case["quartiles"][name]) for name in COLUMNS)
+        ]
+        for case in cases
+    ]
+    return _table(["model", "stage", *COLUMNS.values()], rows)
+
+
+def _times(cases: Sequence[Mapping[str, Any]]) -> str:
+    names = list(cases[0]["ms_per_image_step"])
+    rows = [
+        [case["model"], case["stage"]]
+        + [f"{case['ms_per_image_step'][name]:.2f}" for name in names]
+        for case in cases
+    ]
+    head = ["ms per image-step", "stage", *(name.replace("_", " ") for name in names)]
+    return _table(head, rows)
+
+
+def _growth(results: Mapping[str, Any]) -> str:
+    growth = results["growth"]
+    steps, images = growth["seconds_by_steps"], growth["seconds_per_step_by_images"]
+    memory = [
+        f"{int(size) / 1e6:.0f} MB with {count} steps"
+        for count, size in growth["peak_bytes_by_steps"].items()
+    ]
+    return "\n".join(
+        [
+            f"Growth ({growth['model']}, {growth['stage']}, {growth['side']} pixels):",
+            "",
+            f"- time by steps, {steps['sizes'][0]} to {steps['sizes'][-1]}: "
+            f"{1000 * steps['slope']:.2f} ms per step, R² {steps['r_squared']:.4f};",
+            f"- time of a step by images, {images['sizes'][0]} to {images['sizes'][-1]}: "
+            f"{1000 * images['slope']:.2f} ms per image and {1000 * images['intercept']:.2f} ms "
+            f"beside, R² {images['r_squared']:.4f};",
+            f"- peak resident memory of the process: {', '.join(memory)}.",
+        ]
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
