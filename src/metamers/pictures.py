@@ -13,7 +13,8 @@ import pandas as pd
 from metamers import figures, images, metamer_files, tables
 
 
-EXAMPLES = 4  # reference images shown in the figure of examples
+UNDRAWN = ("scc_ceiling",)  # a property of the references alone
+EXAMPLES = 3  # reference images shown in the figure of examples
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ def examples(material: Material) -> alt.TopLevelMixin:
     return figures.examples(
         pd.DataFrame(rows),
         references,
-        labels=material.labels,
+        labels=dict(material.labels) | _image_labels(material.tables["references"]),
         stages=material.stages,
+        recognition=material.of_main("recognition"),
         flagged=material.flagged,
     )
 
@@ -120,8 +122,9 @@ def recognizability(material: Material) -> alt.TopLevelMixin:
 
 def image_metrics(material: Material) -> alt.TopLevelMixin:
     """Fig 4."""
+    table = material.of_main("image_metrics")
     return figures.image_metrics(
-        material.of_main("image_metrics"),
+        table[~table["measure"].isin(UNDRAWN)].reset_index(drop=True),
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -189,6 +192,16 @@ def optimisation(material: Material) -> alt.TopLevelMixin:
     )
 
 
+def losses(material: Material) -> alt.TopLevelMixin:
+    """Loss of the finished metamers."""
+    return figures.losses_after(
+        material.of_main("optimisation"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
 FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "examples": examples,
     "recognizability": recognizability,
@@ -199,11 +212,23 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "mixed_sets": mixed_sets,
     "difference_in_means": difference_in_means,
     "optimisation": optimisation,
+    "losses": losses,
 }
 
 
 def _picture(pixels: Any) -> Any:  # noqa: ANN401
     return pixels.permute(1, 2, 0).numpy()
+
+
+def _image_labels(references: pd.DataFrame) -> dict[str, str]:
+    """Return the name of each image's class beside its id, where it has a label."""
+    from torchvision.models import AlexNet_Weights
+
+    labelled = references.dropna(subset=["label"])
+    names = AlexNet_Weights.IMAGENET1K_V1.meta["categories"]
+    return {
+        row.image_id: f"{names[int(row.label)]} ({row.image_id})" for row in labelled.itertuples()
+    }
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:

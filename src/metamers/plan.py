@@ -274,6 +274,7 @@ class Plan:
                 "image_metrics",
                 "similarity",
                 "optimisation",
+                "losses",
             ],
             "bounds": ["bounds"],
             "mixed": ["mixed_sets", "difference_in_means"],

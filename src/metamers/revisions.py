@@ -9,4 +9,4 @@ SYNTHESIS = 1
 EVALUATION = 1
 IMAGE_METRICS = 1
 ANALYSIS = 1
-FIGURES = 1
+FIGURES = 2  # counts beneath the examples, failures flagged
