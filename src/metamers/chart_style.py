@@ -73,7 +73,14 @@ _CONFIG = alt.Config(
 
 # What Altair says that a layered chart becomes once its size is set.
 Layers = alt.LayerChart | alt.FacetChart
-Body = alt.Chart | alt.FacetChart | alt.LayerChart | alt.ConcatChart | alt.HConcatChart
+Body = (
+    alt.Chart
+    | alt.FacetChart
+    | alt.LayerChart
+    | alt.ConcatChart
+    | alt.HConcatChart
+    | alt.VConcatChart
+)
 
 
 def stage_colour(stages: Sequence[str]) -> alt.Color:

@@ -12,7 +12,6 @@ import pandas as pd
 
 from metamers import figures, images, metamer_files, tables
 
-
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 EXAMPLES = 3  # reference images shown in the figure of examples
 
@@ -41,7 +40,8 @@ class Material:
             Path(path).stem: tables.read(tables.TABLES[Path(path).stem], path)
             for path in table_paths
         }
-        labels = {name: row["label"] for name, row in zoo.items()} | config.get("set_labels", {})
+        labels = {name: row["label"] for name, row in zoo.items()}
+        labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
         return cls(found, metamers, references, config, labels)
 
     @property
@@ -202,6 +202,16 @@ def losses(material: Material) -> alt.TopLevelMixin:
     )
 
 
+def strategies(material: Material) -> alt.TopLevelMixin:
+    """Draw strategies of the ensemble side by side."""
+    return _recipes(material, "strategies")
+
+
+def ablation(material: Material) -> alt.TopLevelMixin:
+    """Draw the paper's defaults, changed one at a time."""
+    return _recipes(material, "ablation")
+
+
 FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "examples": examples,
     "recognizability": recognizability,
@@ -213,7 +223,20 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "difference_in_means": difference_in_means,
     "optimisation": optimisation,
     "losses": losses,
+    "strategies": strategies,
+    "ablation": ablation,
 }
+
+
+def _recipes(material: Material, experiment: str) -> alt.TopLevelMixin:
+    return figures.recipes(
+        material.tables["recognizability_by_set"],
+        material.tables["optimisation"],
+        experiment=experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=material.config["experiments"][experiment]["recipes"],
+    )
 
 
 def _picture(pixels: Any) -> Any:  # noqa: ANN401
@@ -226,9 +249,8 @@ def _image_labels(references: pd.DataFrame) -> dict[str, str]:
 
     labelled = references.dropna(subset=["label"])
     names = AlexNet_Weights.IMAGENET1K_V1.meta["categories"]
-    return {
-        row.image_id: f"{names[int(row.label)]} ({row.image_id})" for row in labelled.itertuples()
-    }
+    pairs = zip(labelled["image_id"].astype(str), labelled["label"].astype(int), strict=True)
+    return {image_id: f"{names[label]} ({image_id})" for image_id, label in pairs}
 
 
 def _spread(ids: Sequence[str], count: int) -> list[str]:

@@ -278,6 +278,8 @@ class Plan:
             ],
             "bounds": ["bounds"],
             "mixed": ["mixed_sets", "difference_in_means"],
+            "strategies": ["strategies"],
+            "ablation": ["ablation"],
         }
         return [name for experiment, names in of.items() if self._has(experiment) for name in names]
 
