@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,34 @@ def text(run: Path) -> str:
     folder = run / "tables"
     if not (folder / "recognizability_by_set.parquet").exists():
         raise FileNotFoundError(f"{folder} has no tables: has the run finished? (snakemake -n)")
-    by_set = _primary(tables.RECOGNIZABILITY_BY_SET, folder)
-    gain = _primary(tables.ENSEMBLE_GAIN, folder)
+    by_set, gain = (
+        _primary(table, folder) for table in (tables.RECOGNIZABILITY_BY_SET, tables.ENSEMBLE_GAIN)
+    )
     return "\n".join([*_recognizability(by_set), "", *_gain(gain), ""])
 
 
 def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
-    frame = tables.read(table, folder / f"{table.name}.parquet")
+    """Return the rows of experiment ``main`` by the primary rule, in the configuration's order."""
+    path = folder / f"{table.name}.parquet"
+    frame = tables.read(table, path)
     chosen = (frame["rule"] == _RULE["rule"]) & (frame["ways"] == _RULE["ways"])
-    return frame[chosen & (frame["experiment"] == "main")]
+    frame = frame[chosen & (frame["experiment"] == "main")]
+    config = json.loads(tables.provenance_of(path).get("config", "{}"))
+    ranks = {
+        "model_set": list(config.get("model_sets", {})),
+        "stage": sorted(config.get("stages", {}), key=config.get("stages", {}).get),
+    }
+    places = {
+        name: frame[name].map(lambda value, order=order: _place(value, order))
+        for name, order in ranks.items()
+    }
+    return frame.assign(**{f"_{name}": place for name, place in places.items()}).sort_values(
+        ["_model_set", "_stage"], kind="stable"
+    )
+
+
+def _place(value: str, order: list[str]) -> int:
+    return order.index(value) if value in order else len(order)
 
 
 def _recognizability(frame: pd.DataFrame) -> list[str]:
