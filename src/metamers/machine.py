@@ -1,0 +1,105 @@
+"""What a run needs of the machine that it is on: folders with locks, GPUs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class MachineError(RuntimeError):
+    """A machine cannot do what is asked of it; the message says what was met."""
+
+
+def gpu_slots() -> int:
+    """Return how many jobs may use a GPU at once on this machine: one for each GPU.
+
+    Without any, jobs compute on processors, and as many as there are processors may do so.
+    """
+    return len(gpus()) or os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that a process may use, by the names that ``CUDA_VISIBLE_DEVICES`` takes."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name and name != "-1"]
+    devices = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
+    return sorted((name for name in devices if name.isdigit()), key=int)
+
+
+def require_gpu_of_job(seen: bool) -> None:
+    """Refuse to compute on the CPU in a job that SLURM gave a GPU.
+
+    Parameters
+    ----------
+    seen
+        Whether torch sees a GPU.
+
+    Raises
+    ------
+    MachineError
+        If it does not, though the job has one.
+    """
+    given = os.environ.get("CUDA_VISIBLE_DEVICES") or os.environ.get("SLURM_JOB_GPUS")
+    if seen or not given or "SLURM_JOB_ID" not in os.environ:
+        return
+    node = os.environ.get("SLURMD_NODENAME", "its node")
+    raise MachineError(
+        f"no GPU visible in a GPU job: SLURM gave job {os.environ['SLURM_JOB_ID']} on {node!r} "
+        f"the GPU {given!r}, but torch sees none. "
+        "Compare `nvidia-smi` there with the CUDA version of torch (`metamers doctor`), or say "
+        "`engine: {device: cpu}` to compute without (docs/cluster.md)"
+    )
+
+
+def take_gpu() -> str | None:
+    """Take a GPU that no other job of this user has, for the rest of this process.
+
+    Snakemake counts GPUs but says to no job which is its own. SLURM does, and is left alone.
+
+    Returns
+    -------
+    str or None
+        The GPU, which is then the only one that CUDA shows; None where there is no choice.
+    """
+    names = gpus()
+    if len(names) < 2 or "SLURM_JOB_ID" in os.environ:
+        return None
+    for name in names:
+        path = Path(tempfile.gettempdir()) / f"metamers-gpu-{os.getuid()}-{name}.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # open until the process ends
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        os.environ["CUDA_VISIBLE_DEVICES"] = name
+        return name
+    raise MachineError(
+        f"all GPUs {names} of this machine are taken by other jobs; give Snakemake "
+        f"--resources gpu={len(names)}, so that it starts no more"
+    )
+
+
+def folder_problems(folder: Path) -> Iterator[str]:
+    """Yield why a folder is no place for results: not writable, or without locks."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".metamers-lock-") as file:
+            yield from _lock_problems(file.fileno(), folder)
+    except OSError as error:
+        yield f"folder {str(folder.resolve())!r} cannot be written to: {error.strerror}"
+
+
+def _lock_problems(descriptor: int, folder: Path) -> Iterator[str]:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except OSError as error:
+        yield (
+            f"the file system of {str(folder.resolve())!r} has no locks ({error.strerror}); jobs "
+            "that fetch weights would spoil each other's files: use another one, or mount it with "
+            "locks (NFS: its lock daemon; Lustre: -o flock)"
+        )
