@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from metamers import cli_weights, cli_zoo, summary
+from metamers import cli_doctor, cli_plan, cli_weights, cli_zoo, summary
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 app.add_typer(cli_weights.app, name="weights")
 app.add_typer(cli_zoo.app)
+app.add_typer(cli_plan.app)
+app.add_typer(cli_doctor.app)
 
 
 @app.command()
