@@ -44,6 +44,48 @@ def sets_table(results: Mapping[str, Any]) -> str:
     return f"{origin}\n\n{_table(head, rows)}"
 
 
+# TFLOP/s that the cards are stated for, without sparsity, and the share of it that is reckoned
+# with: convolutions and small matrices reach it in float32 rather than on tensor cores.
+CARDS = {
+    "A100, float32": (19.5, 0.6),
+    "A100, TF32": (156, 0.3),
+    "H100 SXM, float32": (67, 0.6),
+    "H100 SXM, TF32": (494, 0.3),
+}
+
+
+def plan_table(found: Mapping[str, Any]) -> str:
+    """Return what the whole paper takes, as Markdown."""
+    rows = [
+        [name, f"{row['conditions']}", *_work(row), *_hours(row["flops"])]
+        for name, row in found["experiments"].items()
+    ]
+    rules = {rule["rule"]: rule for rule in found["rules"]}
+    evaluation = {"jobs": rules["evaluate_models"]["jobs"] + rules["predict_references"]["jobs"]}
+    for key in ("flops", "disk_bytes"):
+        parts = [rules[name][key] or 0 for name in ("evaluate_models", "predict_references")]
+        evaluation[key] = sum(parts)
+    total = found["total"]
+    rows.append(["evaluation", "", *_work(evaluation), *_hours(evaluation["flops"])])
+    rows.append(["image metrics", "", f"{rules['measure_images']['jobs']}", "", ""] + [""] * 4)
+    rows.append(["everything", "", *_work(total), *_hours(total["flops"])])
+    cards = [f"{name} at {share:.0%}" for name, (_, share) in CARDS.items()]
+    head = ["experiment", "conditions", "jobs", "FLOP", "disk", *(f"h, {card}" for card in cards)]
+    memory = total["memory_bytes"] / 1e9
+    return (
+        f"{_table(head, rows)}\n\nDisk of everything includes the weights. The largest job has "
+        f"{memory:.1f} GB of tensors on its device."
+    )
+
+
+def _work(row: Mapping[str, Any]) -> list[str]:
+    return [f"{row['jobs']}", f"{row['flops']:.2g}", f"{row['disk_bytes'] / 1e9:.2g} GB"]
+
+
+def _hours(flops: float) -> list[str]:
+    return [f"{flops / (peak * share * 1e12) / 3600:.3g}" for peak, share in CARDS.values()]
+
+
 def update(path: Path, name: str, text: str) -> None:
     """Put a text between the marks of this name in a page.
 

@@ -17,10 +17,12 @@ import contest
 import contestants
 import growth
 import page
+import paper_plan
 import run
 import sets
 from contestants import Clock, Contestant, Task
 
+from metamers import workload
 from metamers.classifiers import Classifier
 
 RESULTS = json.loads((ROOT / "benchmarks/results.json").read_text())
@@ -264,3 +266,23 @@ def test_engine_of_the_benchmark_is_the_users():
     )
     assert engine.fold_batch_norm
     assert engine.channels_last
+
+
+def test_page_shows_the_papers_plan_as_it_stands():
+    """The counted numbers take a minute to make; that they are of today's plan, a moment."""
+    found = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())
+    assert page.plan_table(found) in (ROOT / "docs/performance.md").read_text()
+    plan = paper_plan.paper()
+    assert {rule["rule"]: rule["jobs"] for rule in found["rules"]} == workload.jobs(plan)
+    conditions = {name: row["conditions"] for name, row in found["experiments"].items()}
+    assert sum(conditions.values()) == len(plan.conditions)
+
+
+def test_hours_are_operations_over_a_share_of_the_peak():
+    """19.5 TFLOP/s at 60 % are 11.7; 11.7 TFLOP/s for 3600 s are 42 120 TFLOP."""
+    assert page._hours(42_120e12)[0] == "1"
+
+
+def test_peak_memory_does_not_grow_with_the_steps():
+    few, many = (int(size) for size in RESULTS["growth"]["peak_bytes_by_steps"].values())
+    assert many < 1.03 * few
