@@ -2,26 +2,27 @@
 
 from pathlib import Path
 
-from metamers import engine, evaluation, job, tabulation
+from metamers import devices, evaluation, job, tabulation
 from metamers.store import Store
 
 job.begin(snakemake)
 job.prepare_torch(snakemake.threads)
 
-found = evaluation.evaluate(
-    evaluation.subjects(
-        snakemake.params.conditions,
-        snakemake.input.metamers,
-        dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
-        snakemake.params.stages,
-        len(snakemake.params.shards),
-    ),
-    snakemake.params.models,
-    Store(Path(snakemake.params.store)),
-    job.cache_folder(snakemake.params.cache),
-    engine.device_of(snakemake.params.device),
-    snakemake.params.batch_size,
-    snakemake.params.revision,
-    snakemake.params.seed,
-)
+with devices.held(snakemake.params.device) as device:
+    found = evaluation.evaluate(
+        evaluation.subjects(
+            snakemake.params.conditions,
+            snakemake.input.metamers,
+            dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
+            snakemake.params.stages,
+            len(snakemake.params.shards),
+        ),
+        snakemake.params.models,
+        Store(Path(snakemake.params.store)),
+        job.cache_folder(snakemake.params.cache),
+        device,
+        snakemake.params.batch_size,
+        snakemake.params.revision,
+        snakemake.params.seed,
+    )
 tabulation.write_all(found, snakemake.output)
