@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,32 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from metamers import figures, images, metamer_files, tables
+from metamers import figures, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 EXAMPLES = 3  # reference images shown in the figure of examples
+
+
+class Tables(Mapping[str, pd.DataFrame]):
+    """A run's tables by name, each read when it is asked for."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = {Path(path).stem: path for path in paths}
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Return a table."""
+        if name not in self._read:
+            self._read[name] = tables.read(tables.TABLES[name], self._paths[name])
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the tables."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return the number of tables."""
+        return len(self._paths)
 
 
 @dataclass(frozen=True)
@@ -35,14 +57,10 @@ class Material:
         config: Mapping[str, Any],
         zoo: Mapping[str, Mapping[str, Any]],
     ) -> Material:
-        """Read the tables of a run; the images are read when a figure needs them."""
-        found = {
-            Path(path).stem: tables.read(tables.TABLES[Path(path).stem], path)
-            for path in table_paths
-        }
+        """Return the material of a run; files are read when a figure needs them."""
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
-        return cls(found, metamers, references, config, labels)
+        return cls(Tables(table_paths), metamers, references, config, labels)
 
     @property
     def stages(self) -> list[str]:
@@ -77,6 +95,8 @@ def draw(figure: str, material: Material) -> alt.TopLevelMixin:
 
 def examples(material: Material) -> alt.TopLevelMixin:
     """Fig 2."""
+    from metamers import images, metamer_files
+
     name = material.config["experiments"]["main"]["references"]
     path = next(p for p in material.references if Path(p).stem == name)
     ids, pixels = images.load(path)
