@@ -69,9 +69,9 @@ def entrants(
     whole = WithLatent(plain.classifier, plain.module)
     task, plain_task = Task.of(prepared_references), Task.of(plain_references)
     return prepared.module, {
-        "ours": Entrant(Contestant(ours, prepared), task),
+        "ours": Entrant(Contestant(ours, prepared, as_job=True), task),
         "limit": Entrant(Contestant(limit, cut), task),
-        "plain_ours": Entrant(Contestant(ours, plain), plain_task),
+        "plain_ours": Entrant(Contestant(ours, plain, as_job=True), plain_task),
         "plain_limit": Entrant(Contestant(limit, plain_cut), plain_task),
         "predecessor": Entrant(Contestant(predecessor, whole, timed=3), plain_task),
         "predecessor_batch_1": Entrant(

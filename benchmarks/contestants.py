@@ -7,10 +7,11 @@ began its steps.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -18,7 +19,7 @@ from timm.models import create_feature_extractor
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from metamers import initializers
+from metamers import initializers, job
 from metamers.bounds import Bound
 from metamers.recipes import Settings
 from metamers.synthesis import synthesize
@@ -113,6 +114,8 @@ class Contestant:
         How many of the task's images it takes; 0: all.
     warm, timed
         Steps before the clock counts, and steps that count.
+    as_job
+        Whether torch is set as it is in a job of a run, deterministic; else as it is at first.
     """
 
     run: Callable[[Clock, Task, int], Steps]
@@ -120,13 +123,24 @@ class Contestant:
     images: int = 0
     warm: int = 1
     timed: int = STEPS_PER_TURN
+    as_job: bool = False
 
     def time(self, task: Task) -> Seconds:
         """Return what one image-step takes."""
         task = task.first(self.images) if self.images else task
         clock = Clock(self.network).eval()
-        steps = self.run(clock, task, self.warm + self.timed + 1)
+        with _torch_as_in_a_job() if self.as_job else contextlib.nullcontext():
+            steps = self.run(clock, task, self.warm + self.timed + 1)
         return clock.per_image_step(steps, self.warm, self.timed, len(task.references))
+
+
+@contextlib.contextmanager
+def _torch_as_in_a_job() -> Iterator[None]:
+    job.prepare_torch(torch.get_num_threads())
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def settings(steps: int) -> Settings:

@@ -110,8 +110,6 @@ def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     asked = arguments(words)
     torch.set_num_threads(asked.threads)
-    # As the jobs of a run do (metamers.job.prepare_torch).
-    torch.use_deterministic_algorithms(True)
     chosen = cases.cases(asked.models, asked.stages, asked.side, asked.images)
     results = {
         "machine": machine(asked.device),
