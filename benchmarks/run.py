@@ -27,6 +27,8 @@ import growth
 import page
 import torch
 
+from metamers import provenance
+
 RESULTS = Path(__file__).parent / "results.json"
 PACKAGES = ("torch", "torchvision", "timm", "plenoptic", "numpy", "metamers")
 
@@ -114,6 +116,7 @@ def main(words: Sequence[str] | None = None) -> None:
     results = {
         "machine": machine(asked.device),
         "versions": versions(),
+        "commit": provenance.commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "cases": contests(chosen, asked),
         "growth": growths(chosen[0], asked),
