@@ -7,17 +7,10 @@ import torch
 from conftest import small_network
 
 from metamers.bounds import Bound
+from metamers.descent import direction_
 from metamers.recipes import Settings, presets, turns
-from metamers.synthesis import (
-    Interrupted,
-    Share,
-    State,
-    Target,
-    combined_gradient,
-    direction,
-    synthesize,
-    to_8_bits,
-)
+from metamers.synthesis import Interrupted, State, synthesize, to_8_bits
+from metamers.targets import Share, Target, combined_gradient
 
 FREE = Bound("linf", "initial", 10_000)
 
@@ -151,7 +144,7 @@ def test_going_on_from_any_turn_gives_the_same_bits(networks, references, image_
 
 
 def test_stop_gives_up_the_turn_and_keeps_the_state(networks, references, image_ids):
-    calls = iter([False] * 5 + [True] * 100)
+    calls = iter([False] * (3 + 5) + [True] * 100)  # three looks at the references, then steps
     last = []
     with pytest.raises(Interrupted):
         synthesize(
@@ -202,6 +195,63 @@ def test_losses_that_are_not_finite_name_the_image_and_the_step(networks, refere
         synthesize({"broken": broken}, references * 0.5 + 0.3, image_ids, FREE, recipe)
 
 
+def failing(networks, references, image_ids, network, **changes):
+    """Return the message of a synthesis that meets a non-finite number, and its last turn."""
+    states = [State(0, references)]
+    with pytest.raises(FloatingPointError) as caught:
+        synthesize(
+            {"net0": networks["net0"], "broken": network},
+            references,
+            image_ids,
+            FREE,
+            settings(**changes),
+            on_turn=states.append,
+        )
+    return str(caught.value), states[-1]
+
+
+def test_the_first_step_that_is_not_finite_is_named_and_the_turn_before_is_kept(
+    networks, references, image_ids
+):
+    calls = []
+
+    def broken(images):
+        calls.append(images)
+        seventh = len(calls) == 1 + 7  # the references are looked at first
+        factor = torch.ones(4, 1, 1, 1)
+        factor[2] = float("nan") if seventh else 1.0
+        return networks["net1"](images) * factor
+
+    budget = {"total_steps": 40, "steps_per_turn": 5}
+    message, state = failing(networks, references, image_ids, broken, budget=budget)
+    # Its seventh step is the second of its second turn: steps 16 to 20.
+    assert "the loss of image 'c' for model 'broken' is nan at step 17" in message
+    assert (state.turn, len(state.records)) == (3, 3)
+    assert torch.isfinite(state.images).all()
+
+
+def test_pixels_that_are_not_finite_are_refused_though_the_loss_is(networks, references, image_ids):
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(context, images):
+            return networks["net1"](images)
+
+        @staticmethod
+        def backward(context, gradient):
+            images = torch.zeros(4, 3, 8, 8)
+            images[1, 0, 0, 0] = float("nan")
+            return images
+
+    message, _ = failing(
+        networks,
+        references,
+        image_ids,
+        Broken.apply,
+        budget={"total_steps": 2, "steps_per_turn": 1},
+    )
+    assert "the pixels of image 'b' moved by model 'broken' are not all finite at step 2" in message
+
+
 def test_stored_losses_are_those_of_the_8_bit_images(networks, references, image_ids):
     result = synthesize(networks, references, image_ids, FREE, settings())
     target = Target.of(networks["net1"], references)
@@ -212,7 +262,7 @@ def test_stored_losses_are_those_of_the_8_bit_images(networks, references, image
 
 def test_direction_refuses_an_unknown_rule():
     with pytest.raises(ValueError, match="'newton' is not known"):
-        direction("newton", torch.zeros(1, 3, 2, 2))
+        direction_("newton", torch.zeros(1, 3, 2, 2))
 
 
 def test_turns_follow_both_readings_of_the_budget():

@@ -20,7 +20,8 @@ from metamers.checkpoints import Checkpoint, Progress
 from metamers.metamer_files import Metamers
 from metamers.plan import Condition
 from metamers.recipes import Settings, turns
-from metamers.synthesis import SMALLEST_BATCH, State, Synthesis, synthesize, to_8_bits
+from metamers.synthesis import State, Synthesis, synthesize, to_8_bits
+from metamers.targets import SMALLEST_BATCH
 from metamers.zoo import ModelSpec
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,53 +11,18 @@ from torch import Tensor
 
 from metamers import initializers, schedules
 from metamers.bounds import Bound
-from metamers.losses import inversion_loss, norms
-from metamers.recipes import GRADIENTS, Settings, Turn, turns
-
-Activations = Callable[[Tensor], Tensor]
-SMALLEST_BATCH = 2  # a batch of one takes other kernels, with other rounding
-
-
-@dataclass(frozen=True)
-class Target:
-    """What one model wants of the metamers of a batch.
-
-    Attributes
-    ----------
-    features
-        Images, ``(batch, 3, height, width)``, to the activation at the stage.
-    activations
-        That of the references, ``(batch, …)``.
-    norms
-        Its norm for each reference, ``(batch,)``.
-    """
-
-    features: Activations
-    activations: Tensor
-    norms: Tensor
-
-    @classmethod
-    def of(cls, features: Activations, references: Tensor) -> Target:
-        """Return what a model wants, from the references of the batch."""
-        with torch.no_grad():
-            activations = features(references)
-        return cls(features, activations, norms(activations))
-
-    def losses(self, images: Tensor) -> Tensor:
-        """Return the loss of each image, ``(batch,)``."""
-        with torch.no_grad():
-            return inversion_loss(self.features(images), self.activations, self.norms)
-
-    def gradient(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradient of each image's own loss, and the losses."""
-        leaf = images.detach().requires_grad_(True)
-        losses = inversion_loss(self.features(leaf), self.activations, self.norms)
-        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-        return gradient, losses.detach()
-
-    def select(self, rows: Tensor) -> Target:
-        """Return the same for some images of the batch."""
-        return Target(self.features, self.activations[rows], self.norms[rows])
+from metamers.descent import Descent
+from metamers.recipes import Settings, Turn, turns
+from metamers.targets import (
+    SMALLEST_BATCH,
+    Activations,
+    Memory,
+    Place,
+    Share,
+    Target,
+    combined_gradient,
+    worst,
+)
 
 
 @dataclass(frozen=True)
@@ -124,6 +89,7 @@ def synthesize(
     state: State | None = None,
     on_turn: Callable[[State], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> Synthesis:
     """Return one metamer per reference: images that every model confuses with it.
 
@@ -148,46 +114,37 @@ def synthesize(
         Called with the state after each turn.
     stop
         Asked after each step whether to give up the turn and raise `Interrupted`.
+    places
+        For each model, where the references' activations are kept; by default on the device.
 
     Raises
     ------
     FloatingPointError
-        If a loss is not a finite number.
+        If a loss or a pixel is not a finite number. The state is that of the turn before.
     Interrupted
         If ``stop`` said so.
     """
     n_images = len(references)
     references = _pad(references)
     ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
-    start = initializers.initialize(settings.initializer, references, ids, seed)
-    if settings.pixel_range is not None:
-        start.clamp_(*settings.pixel_range)
+    start = _start(settings, references, ids, seed)
+    stop = stop or (lambda: False)
     solver = Solver(
-        targets=[Target.of(function, references) for function in features.values()],
-        centers=bound.around(start, references),
-        bound=bound,
-        settings=settings,
+        targets=list(_targets(features, references, places or {}, stop)),
+        descent=Descent.of(settings, bound, bound.around(start, references)),
         names=list(features),
         image_ids=ids,
     )
-    state = state or State(0, start.clone())
+    state = state or State(0, start)
+    state.images = _laid_out_as(references, state.images)
     plan, repetitions = turns(settings, len(features), seed)
     while state.turn < len(plan):
         turn = plan[state.turn]
         rate = schedules.rate(settings.schedule, turn.repetition, repetitions, turn.first_step)
-        solver.take(turn, rate, state, stop or (lambda: False))
+        solver.take(turn, rate, state, stop)
         if on_turn:
             on_turn(state)
-    return solver.result(start, state, n_images)
-
-
-@dataclass(frozen=True)
-class Share:
-    """A model's part in a turn: all images of the batch (``rows`` is None), or some."""
-
-    model: int
-    target: Target
-    rows: Tensor | None = None
+    return solver.result(start, state, n_images, stop)
 
 
 @dataclass(frozen=True)
@@ -195,129 +152,145 @@ class Solver:
     """The parts of a batch's synthesis that do not change."""
 
     targets: Sequence[Target]
-    centers: Tensor
-    bound: Bound
-    settings: Settings
+    descent: Descent
     names: Sequence[str]
     image_ids: Sequence[str]
 
     def take(self, turn: Turn, rate: float, state: State, stop: Callable[[], bool]) -> None:
-        """Do the steps of one turn, and write them into the state."""
-        if turn.models:
-            shares = [Share(index, self.targets[index]) for index in turn.models]
-        else:
-            shares = self.worst(state.images)
-        images = state.images.clone()
+        """Do the steps of one turn, and write them into the state.
+
+        Nothing is read back from the device until the last step is done.
+        """
+        shares = self.shares(turn, state.images)
+        memory = Memory.of(shares, state.images)
+        images, losses = state.images.clone(), []
         for _ in range(turn.steps):
-            gradient, losses = combined_gradient(shares, images)
-            self.step(images, gradient, rate)
-            if stop():
-                raise Interrupted
-        records = self.records(turn, rate, state.turn, shares, losses)
-        self.require_finite(records)
+            gradient, of_shares = combined_gradient(shares, images, memory)
+            self.descent.step_(images, gradient, rate)
+            losses.append(torch.cat(of_shares))
+            _obey(stop)
+        found, sums = _read_back(torch.stack(losses), images.sum(dim=(1, 2, 3)))
+        self.require_finite(turn, shares, found, sums)
+        state.records.extend(self.records(turn, rate, state.turn, shares, found[-1]))
         state.images, state.turn = images, state.turn + 1
-        state.records.extend(records)
 
-    def step(self, images: Tensor, gradient: Tensor, rate: float) -> None:
-        """Move the images against the gradient, in place, and project them."""
-        images.sub_(direction(self.settings.gradient, gradient), alpha=rate)
-        if not self.bound.is_idle(self.settings.pixel_range, images[0].numel()):
-            self.bound.project_(images, self.centers)
-        if self.settings.pixel_range is not None:
-            images.clamp_(*self.settings.pixel_range)
-
-    def worst(self, images: Tensor) -> list[Share]:
-        """Return each image's share with the model that has the largest loss for it."""
-        losses = torch.stack([target.losses(images) for target in self.targets])
-        choice = losses.argmax(dim=0)
-        shares = []
-        for index in choice.unique().tolist():
-            rows = torch.nonzero(choice == index).flatten()
-            rows = rows if len(rows) >= SMALLEST_BATCH else rows.repeat(SMALLEST_BATCH)
-            shares.append(Share(index, self.targets[index].select(rows), rows))
-        return shares
+    def shares(self, turn: Turn, images: Tensor) -> list[Share]:
+        """Return which models have a say in a turn, with what they need on the device."""
+        if not turn.models:
+            return worst(self.targets, images)
+        targets = [self.targets[index] for index in turn.models]
+        if len(targets) == 1:  # of several, together, there may be too much for the device
+            targets = [targets[0].ready()]
+        return [Share(*pair) for pair in zip(turn.models, targets, strict=True)]
 
     def records(
-        self, turn: Turn, rate: float, index: int, shares: Sequence[Share], losses: Sequence[Tensor]
+        self, turn: Turn, rate: float, index: int, shares: Sequence[Share], losses: np.ndarray
     ) -> list[Record]:
-        """Return the losses of a turn's last step, read back from the device."""
-        step = turn.first_step + turn.steps
-        n_images = len(self.image_ids)
-        whole = [share.rows is None for share in shares]
-        if all(whole):
+        """Return the losses of a turn's last step, share by share or image by image."""
+        step, n_images = turn.first_step + turn.steps, len(self.image_ids)
+        parts = np.split(losses, np.cumsum([_length(share, n_images) for share in shares])[:-1])
+        if all(share.rows is None for share in shares):
             return [
-                Record(index, step, rate, np.full(n_images, share.model), loss.cpu().numpy())
-                for share, loss in zip(shares, losses, strict=True)
+                Record(index, step, rate, np.full(n_images, share.model, dtype=np.int16), part)
+                for share, part in zip(shares, parts, strict=True)
             ]
-        models, values = np.zeros(n_images, dtype=np.int64), np.zeros(n_images, dtype=np.float32)
-        for share, loss in zip(shares, losses, strict=True):
+        models, values = np.zeros(n_images, dtype=np.int16), np.zeros(n_images, dtype=np.float32)
+        for share, part in zip(shares, parts, strict=True):
             rows = torch.as_tensor(share.rows).cpu().numpy()
-            models[rows], values[rows] = share.model, loss.cpu().numpy()
+            models[rows], values[rows] = share.model, part
         return [Record(index, step, rate, models, values)]
 
-    def require_finite(self, records: Sequence[Record]) -> None:
-        """Raise `FloatingPointError` if a loss is not a finite number."""
-        for record in records:
-            for image in np.flatnonzero(~np.isfinite(record.losses)):
-                raise FloatingPointError(
-                    f"the loss of image {self.image_ids[int(image)]!r} for model "
-                    f"{self.names[int(record.models[image])]!r} is {record.losses[image]} at step "
-                    f"{record.step}; see docs/troubleshooting.md, 'non-finite values'"
-                )
+    def require_finite(
+        self, turn: Turn, shares: Sequence[Share], losses: np.ndarray, sums: np.ndarray
+    ) -> None:
+        """Raise `FloatingPointError` if a loss, ``(steps, …)``, or a pixel is no finite number."""
+        n_images = len(self.image_ids)
+        owners = [
+            (self.names[share.model], row)
+            for share in shares
+            for row in (range(n_images) if share.rows is None else share.rows.tolist())
+        ]
+        for step, column in np.argwhere(~np.isfinite(losses)).tolist():
+            name, row = owners[column]
+            self._refuse(
+                f"the loss of image {self.image_ids[row]!r} for model {name!r} is "
+                f"{losses[step, column]}",
+                turn.first_step + step + 1,
+            )
+        for row in np.flatnonzero(~np.isfinite(sums)).tolist():
+            name = next(name for name, owned in owners if owned == row)
+            self._refuse(
+                f"the pixels of image {self.image_ids[row]!r} moved by model {name!r} "
+                "are not all finite",
+                turn.first_step + turn.steps,
+            )
 
-    def result(self, start: Tensor, state: State, n_images: int) -> Synthesis:
+    def result(
+        self, start: Tensor, state: State, n_images: int, stop: Callable[[], bool]
+    ) -> Synthesis:
         """Return the finished metamers with their losses."""
-        stored = to_8_bits(state.images).to(state.images.dtype) / 255
-        before, after, rounded = (
-            np.stack([target.losses(images).cpu().numpy() for target in self.targets], axis=1)
-            for images in (start, state.images, stored)
-        )
+        stored = to_8_bits(state.images).to(state.images) / 255
+        found = np.zeros((3, len(start), len(self.targets)), dtype=np.float32)
+        for column, target in enumerate(self.targets):
+            for which, images in enumerate((start, state.images, stored)):
+                _obey(stop)
+                found[which, :, column] = target.losses(images).cpu().numpy()
+        before, after, rounded = found[:, :n_images]
         return Synthesis(
             metamers=state.images[:n_images].cpu().contiguous(),
-            losses_before=before[:n_images],
-            losses_after=after[:n_images],
-            losses_stored=rounded[:n_images],
+            losses_before=before,
+            losses_after=after,
+            losses_stored=rounded,
             records=[
                 replace(record, models=record.models[:n_images], losses=record.losses[:n_images])
                 for record in state.records
             ],
         )
 
-
-def combined_gradient(shares: Sequence[Share], images: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return the gradient that the shares agree on, and the losses of each share.
-
-    The mean over the shares that cover the whole batch; elsewhere each image's own share.
-    """
-    if len(shares) == 1 and shares[0].rows is None:
-        gradient, losses = shares[0].target.gradient(images)
-        return gradient, [losses]
-    total, all_losses = torch.zeros_like(images), []
-    for share in shares:
-        if share.rows is None:
-            gradient, losses = share.target.gradient(images)
-            total.add_(gradient, alpha=1 / len(shares))
-        else:
-            gradient, losses = share.target.gradient(images[share.rows])
-            total[share.rows] = gradient
-        all_losses.append(losses)
-    return total, all_losses
+    @staticmethod
+    def _refuse(what: str, step: int) -> None:
+        raise FloatingPointError(
+            f"{what} at step {step}; see docs/troubleshooting.md, 'non-finite values'"
+        )
 
 
-def direction(rule: str, gradient: Tensor) -> Tensor:
-    """Return the direction of a step, from the gradient of each image's loss.
+def _start(settings: Settings, references: Tensor, ids: Sequence[str], seed: int) -> Tensor:
+    """Return where synthesis starts, laid out in memory as the references are."""
+    start = initializers.initialize(settings.initializer, references, ids, seed)
+    if settings.pixel_range is not None:
+        start.clamp_(*settings.pixel_range)
+    return _laid_out_as(references, start)
 
-    ``raw``: the gradient. ``l2_normalised``: over its norm per image, plus 1e-10 as in
-    Feather et al. 2023. ``sign``: its sign.
-    """
-    if rule == "raw":
-        return gradient
-    if rule == "l2_normalised":
-        lengths = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
-        return gradient / (lengths + 1e-10)
-    if rule == "sign":
-        return gradient.sign()
-    raise ValueError(f"the gradient rule {rule!r} is not known; known are {', '.join(GRADIENTS)}")
+
+def _laid_out_as(other: Tensor, images: Tensor) -> Tensor:
+    """Return a copy in the memory format of another batch: it decides the order of sums."""
+    return torch.empty_like(other).copy_(images)
+
+
+def _targets(
+    features: Mapping[str, Activations],
+    references: Tensor,
+    places: Mapping[str, Place],
+    stop: Callable[[], bool],
+) -> Iterator[Target]:
+    for name, function in features.items():
+        _obey(stop)
+        yield Target.of(function, references, places.get(name, "device"))
+
+
+def _obey(stop: Callable[[], bool]) -> None:
+    if stop():
+        raise Interrupted
+
+
+def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as arrays, fetched from the device at once."""
+    both = torch.cat([losses.flatten(), sums]).cpu().numpy()
+    return both[: losses.numel()].reshape(losses.shape), both[losses.numel() :]
+
+
+def _length(share: Share, n_images: int) -> int:
+    return n_images if share.rows is None else len(share.rows)
 
 
 def _pad(references: Tensor) -> Tensor:
