@@ -78,6 +78,11 @@ rule compare_with_paper:
     output:
         paper_comparison=f"{RUN}/tables/paper_comparison.parquet",
         claims=f"{RUN}/tables/claims.parquet",
+        numbers=report(
+            f"{RUN}/paper_comparison.html",
+            caption="../report/paper_comparison.rst",
+            category="Comparison with the paper",
+        ),
         page=report(
             f"{RUN}/claims.md",
             caption="../report/claims.rst",
