@@ -108,9 +108,9 @@ def _origin(results: Mapping[str, Any]) -> str:
     first = results["cases"][0]
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
-        f"Measured on {results['date']} at {results['commit']}: {machine['processor']}, {machine['cores']} cores, device "
-        f"{machine['device']}, {first['threads']} thread, load of the machine beforehand "
-        f"{machine['load_average'][0]}; {packages}. {first['images']} photographs of "
+        f"Measured on {results['date']} at {results['commit']}: {machine['processor']}, "
+        f"{machine['cores']} cores, device {machine['device']}, {first['threads']} thread, "
+        f"load of the machine beforehand {machine['load_average'][0]}; {packages}. {first['images']} photographs of "
         f"{first['side']} pixels, {first['precision']}, turns of 10 steps, "
         f"{first['rounds']} rounds, process time."
     )

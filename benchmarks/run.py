@@ -39,7 +39,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", help="of the zoo; default: the embedded ones")
     parser.add_argument("--stages", nargs="+", help="default: all of the configuration")
     parser.add_argument("--side", type=int, default=112, help="of the images, in pixels")
-    parser.add_argument("--images", type=int, default=8, help="in a batch")
+    parser.add_argument("--images", type=int, default=20, help="in a batch")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--memory-steps", type=int, nargs=2, default=[50, 500])
@@ -94,7 +94,7 @@ def contests(chosen: list[contest.Case], asked: argparse.Namespace) -> list[dict
 
 def growths(case: contest.Case, asked: argparse.Namespace) -> dict[str, Any]:
     """Return how time and memory grow, for one model and stage on the CPU."""
-    features, task = growth.prepare(case.model, case.stage, case.side, max(16, case.images))
+    features, task = growth.prepare(case.model, case.stage, case.side, max(20, case.images))
     memory = {
         steps: growth.peak_memory(asdict(case) | {"steps": steps}) for steps in asked.memory_steps
     }
@@ -103,7 +103,7 @@ def growths(case: contest.Case, asked: argparse.Namespace) -> dict[str, Any]:
         "stage": case.stage,
         "side": case.side,
         "seconds_by_steps": growth.by_steps(features, task.first(case.images), 13),
-        "seconds_per_step_by_images": growth.by_images(features, task, [2, 4, 8, 12, 16], 5),
+        "seconds_per_step_by_images": growth.by_images(features, task, [2, 4, 8, 12, 16, 20], 3),
         "peak_bytes_by_steps": memory,
     }
 
