@@ -83,3 +83,9 @@ def test_plan_imports_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_gain_is_drawn_where_ensembles_stand_beside_single_models(config, zoo_rows):
+    assert "ensemble_gain" in Plan.from_config(config, zoo_rows).figures
+    config["experiments"]["main"]["model_sets"] = ["lite_pair"]
+    assert "ensemble_gain" not in Plan.from_config(config, zoo_rows).figures

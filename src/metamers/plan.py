@@ -270,7 +270,7 @@ class Plan:
             "main": [
                 "examples",
                 "recognizability",
-                "ensemble_gain",
+                *(["ensemble_gain"] if self._has_singles else []),
                 "image_metrics",
                 "similarity",
                 "optimisation",
@@ -282,6 +282,12 @@ class Plan:
             "ablation": ["ablation"],
         }
         return [name for experiment, names in of.items() if self._has(experiment) for name in names]
+
+    @property
+    def _has_singles(self) -> bool:
+        """Return whether the main experiment has ensembles and single models to compare."""
+        sizes = {len(self.model_sets[c.model_set]) for c in self.experiments.get("main", ())}
+        return 1 in sizes and len(sizes) > 1
 
     def _has(self, experiment: str) -> bool:
         return bool(self.experiments.get(experiment))
