@@ -110,9 +110,9 @@ def _origin(results: Mapping[str, Any]) -> str:
     return (
         f"Measured on {results['date']} at {results['commit']}: {machine['processor']}, "
         f"{machine['cores']} cores, device {machine['device']}, {first['threads']} thread, "
-        f"load of the machine beforehand {machine['load_average'][0]}; {packages}. {first['images']} photographs of "
-        f"{first['side']} pixels, {first['precision']}, turns of 10 steps, "
-        f"{first['rounds']} rounds, process time."
+        f"load of the machine beforehand {machine['load_average'][0]}; {packages}. "
+        f"{first['images']} photographs of {first['side']} pixels, {first['precision']}, turns of "
+        f"10 steps, {first['rounds']} rounds, process time."
     )
 
 
