@@ -23,8 +23,9 @@ pytestmark = pytest.mark.workflow
 def command(folder, *arguments, snakefile=ROOT / "Snakefile", configs=(SMALL,)):
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
-        *("--directory", str(folder), "--cores", "2", "--configfile", *map(str, configs)),
-        *arguments,
+        # Before --configfile, which takes every word after it.
+        *("--directory", str(folder), "--cores", "2", *arguments),
+        *("--configfile", *map(str, configs)),
     ]
 
 
