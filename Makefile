@@ -6,11 +6,12 @@ CORES ?= all
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test lint bench zoo clean
+.PHONY: help env demo test test-slurm lint bench zoo clean
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
 	@echo "make test   set up, check style and types, run all tests"
+	@echo "make test-slurm  run the workflow on a SLURM brought up here (root on Debian)"
 	@echo "make bench  measure speed side by side, write benchmarks/results.json"
 	@echo "make zoo    run all 31 models of the paper with random weights"
 	@echo "make env    set up $(VENV) alone"
@@ -40,6 +41,10 @@ lint: env
 
 test: lint
 	$(BIN)/python -m pytest
+
+# A real SLURM from Debian's packages, on this machine, as root.
+test-slurm: env
+	$(BIN)/python -m pytest tests/slurm
 
 bench: env
 	$(BIN)/python benchmarks/run.py

@@ -44,7 +44,7 @@ def require_gpu_of_job(seen: bool) -> None:
         If it does not, though the job has one.
     """
     given = os.environ.get("CUDA_VISIBLE_DEVICES") or os.environ.get("SLURM_JOB_GPUS")
-    if seen or not given or "SLURM_JOB_ID" not in os.environ:
+    if seen or given in (None, "NoDevFiles") or "SLURM_JOB_ID" not in os.environ:
         return
     node = os.environ.get("SLURMD_NODENAME", "its node")
     raise MachineError(
