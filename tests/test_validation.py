@@ -53,8 +53,6 @@ def test_the_shipped_configuration_is_right():
         ("experiments/main/references", "x", ["experiments.main.references", "'x'"]),
         ("experiments/mixed/draw/count", 99, ["experiments.mixed.draw", "there are only 14"]),
         ("recipes/main/budget/total_steps", 20, ["'main'", "3 models", "turn of 10"]),
-        ("data", {"source": "folder", "path": "/nowhere"}, ["'data'", "/nowhere"]),
-        ("references/photographs/limit", 21, ["'data'", "21", "20"]),
     ],
 )
 def test_error_names_key_value_and_what_is_allowed(path, value, said):
