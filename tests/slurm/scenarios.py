@@ -12,9 +12,27 @@ import processes
 from local_slurm import LocalSlurm
 from runs import METAMERS, SMALL, ClusterRun, command_of
 
+SECONDS = 300  # that one scenario waits for another, at most
+
 # More than the five failed queries in a row after which the plugin, as it comes, gives its jobs
 # up and waits for ever (profiles/slurm sets slurm-status-attempts for that).
 FAILED_QUERIES = 7
+
+
+@dataclass(frozen=True)
+class Turns:
+    """Who of two scenarios goes first: a crash of the controller undoes its last seconds.
+
+    Attributes
+    ----------
+    steady
+        Both jobs are at work; the node may crash.
+    quiet
+        The crashed node's job waits in the queue, as the disk has it; the controller may die.
+    """
+
+    steady: threading.Event
+    quiet: threading.Event
 
 
 @dataclass(frozen=True)
@@ -73,11 +91,12 @@ def snakemake_killed(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
     return Outcome(run, list(slurm.jobs(run.folder).values()), turn, advice)
 
 
-def node_crashed(slurm: LocalSlurm, run: ClusterRun, requeued: threading.Event) -> Outcome:
+def node_crashed(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outcome:
     """A node loses all its processes and comes back; SLURM queues the job again by itself."""
     run.start(METAMERS)
     job = run.until_under_way()
     hold(job)
+    assert turns.steady.wait(timeout=SECONDS)
     # SLURM takes a job that it started a moment ago for one that is still on its way.
     slurm.wait(lambda: slurm.seconds_run(job) > 20, "age of the job")
     slurm.crash_node("fragile")
@@ -85,12 +104,12 @@ def node_crashed(slurm: LocalSlurm, run: ClusterRun, requeued: threading.Event) 
     slurm.start_node("fragile")
     slurm.wait(lambda: slurm.jobs(run.folder)[job] == "PENDING", "job in the queue again")
     slurm.wait_for_saved_state()
-    requeued.set()
+    turns.quiet.set()
     run.finish()
     return Outcome(run, list(slurm.jobs(run.folder).values()), turn, slurm.describe(job))
 
 
-def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, quiet: threading.Event) -> Outcome:
+def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outcome:
     """A slurmd is killed and started again, then the controller, when nothing is submitted."""
     run.start(METAMERS)
     job = run.until_under_way()
@@ -99,7 +118,8 @@ def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, quiet: threading.Event
     run.until(lambda: run.turns[-1] > turn, "progress without slurmd")
     slurm.start_node("flaky")
     hold(job)
-    assert quiet.wait(timeout=300)
+    turns.steady.set()
+    assert turns.quiet.wait(timeout=SECONDS)
     slurm.kill_controller()
     for _ in range(FAILED_QUERIES):
         slurm.ask("squeue")

@@ -113,10 +113,10 @@ def second_wave(slurm, begin, first_wave):
     """Runs on nodes whose daemons die, once nobody else submits jobs."""
     wait(first_wave.values())
     flaky, fragile = (begin(name, partition=name, sacct=False) for name in ("flaky", "fragile"))
-    requeued = threading.Event()
+    turns = scenarios.Turns(threading.Event(), threading.Event())
     pool = ThreadPoolExecutor()
     return {
-        name: pool.submit(getattr(scenarios, name), slurm, run, requeued)
+        name: pool.submit(getattr(scenarios, name), slurm, run, turns)
         for name, run in (("daemons_restarted", flaky), ("node_crashed", fragile))
     }
 
