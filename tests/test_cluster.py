@@ -4,8 +4,6 @@ import errno
 import fcntl
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -214,33 +212,6 @@ def test_folder_with_locks_has_no_problems(tmp_path):
 def test_folder_that_is_not_there(tmp_path):
     (said,) = machine.folder_problems(tmp_path / "gone")
     assert "cannot be written to: No such file or directory" in said
-
-
-def test_every_job_of_a_machine_takes_a_gpu_of_its_own(monkeypatch, tmp_path):
-    """Two at once take different ones, and a third, once they have ended, one of the two."""
-    code = (
-        "import os; from metamers import machine\n"
-        "print(machine.take_gpu(), os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
-    )
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "3,5", "TMPDIR": str(tmp_path)}
-    environment.pop("SLURM_JOB_ID", None)
-
-    def job():
-        return subprocess.Popen(
-            [sys.executable, "-c", code],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    with job() as one, job() as other:
-        taken = {process.stdout.readline().strip() for process in (one, other)}
-        assert taken == {"3 3", "5 5"}
-        for process in (one, other):
-            process.communicate("\n")
-    with job() as third:
-        assert third.communicate("\n")[0].strip() in taken
 
 
 def test_gpus_of_a_machine(monkeypatch):

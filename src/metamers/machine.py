@@ -55,35 +55,6 @@ def require_gpu_of_job(seen: bool) -> None:
     )
 
 
-def take_gpu() -> str | None:
-    """Take a GPU that no other job of this user has, for the rest of this process.
-
-    Snakemake counts GPUs but says to no job which is its own. SLURM does, and is left alone.
-
-    Returns
-    -------
-    str or None
-        The GPU, which is then the only one that CUDA shows; None where there is no choice.
-    """
-    names = gpus()
-    if len(names) < 2 or "SLURM_JOB_ID" in os.environ:
-        return None
-    for name in names:
-        path = Path(tempfile.gettempdir()) / f"metamers-gpu-{os.getuid()}-{name}.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # open until the process ends
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        os.environ["CUDA_VISIBLE_DEVICES"] = name
-        return name
-    raise MachineError(
-        f"all GPUs {names} of this machine are taken by other jobs; give Snakemake "
-        f"--resources gpu={len(names)}, so that it starts no more"
-    )
-
-
 def folder_problems(folder: Path) -> Iterator[str]:
     """Yield why a folder is no place for results: not writable, or without locks."""
     try:

@@ -36,7 +36,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={home}/munge.socket,cred_expire=15
+AuthInfo=socket={home}/munge.socket,cred_expire=25
 CredType=cred/munge
 SlurmctldPort={port}
 StateSaveLocation={home}/state
@@ -167,9 +167,13 @@ class LocalSlurm:
                 raise TimeoutError(f"{what} not ready after {seconds} s\n{self.logs()}")
             time.sleep(0.1)
 
-    def wait_for_saved_state(self) -> None:
-        """Wait until a crash of the controller would not undo what it has decided by now."""
+    def save_state(self, job: str) -> None:
+        """Have the controller write down how jobs are: SLURM 22.05 does not when it requeues one.
+
+        Any change to a job makes it write; this one changes nothing.
+        """
         now, saved = time.time(), self.home / "state/job_state"
+        self.ask("scontrol", "update", f"JobId={job}", "Nice=0")
         self.wait(lambda: saved.stat().st_mtime > now, "saved state of the controller")
 
     def logs(self) -> str:
@@ -182,7 +186,7 @@ class LocalSlurm:
     def _configure(self) -> None:
         (self.home / "state").mkdir()
         host = socket.gethostname().split(".")[0]
-        controller, *ports = free_ports(1 + len(GPUS))
+        controller, *ports = processes.free_ports(1 + len(GPUS))
         lines = [CONF.format(home=self.home, host=host, port=controller)]
         devices = []
         for (name, gpus), port in zip(GPUS.items(), ports, strict=True):
@@ -281,18 +285,6 @@ def _in_place(conf: Path) -> Iterator[None]:
 
 def _is_ours() -> bool:
     return SYSTEM_CONF.is_symlink() and "metamers-slurm-" in str(SYSTEM_CONF.readlink())
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _answers(*command: str) -> bool:

@@ -1,4 +1,4 @@
-"""Processes of SLURM's jobs, found by their environment, as SLURM itself marks them."""
+"""Processes of SLURM's jobs, found by their environment, as SLURM marks them; and free ports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def kill(pid: int, how: signal.Signals) -> None:
 def end_with_parent() -> None:
     """Let the kernel end the calling process with its parent (PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
 
 
 def _environments() -> Iterator[tuple[int, list[str]]]:

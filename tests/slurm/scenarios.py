@@ -103,7 +103,7 @@ def node_crashed(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outcome:
     turn = run.turns[-1]
     slurm.start_node("fragile")
     slurm.wait(lambda: slurm.jobs(run.folder)[job] == "PENDING", "job in the queue again")
-    slurm.wait_for_saved_state()
+    slurm.save_state(job)
     turns.quiet.set()
     run.finish()
     return Outcome(run, list(slurm.jobs(run.folder).values()), turn, slurm.describe(job))
