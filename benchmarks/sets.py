@@ -3,8 +3,8 @@
 python benchmarks/sets.py                                  on a GPU: 100 images of 224 pixels
 python benchmarks/sets.py --device cpu --side 64 --images 2 --turns 2 --sets single_cnn
 
-Weights are random. Steps per second are those of whole turns, through the solver; the share of
-the peak is the counted operations per second over what the card's maker states.
+Weights are random. Steps per second are those of a job at work; the share of the peak is the
+counted operations per second over what the card's maker states.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,22 +25,18 @@ import page
 import run
 import torch
 import yaml
-from contestants import STEPS_PER_TURN, Task, image_ids, settings
 
-from metamers.bounds import Bound
+from metamers import speed
 from metamers.costs import step_costs
-from metamers.engine import Engine, prepare_features
-from metamers.stages import Features
-from metamers.synthesis import synthesize
-from metamers.zoo import Weights
+from metamers.engine import Engine
 
 RESULTS = Path(__file__).parent / "sets.json"
-# TFLOP/s without sparsity, from the makers' data sheets: float32, TF32, bfloat16.
+# TFLOP/s without sparsity, from the makers' data sheets: float32, TF32, bfloat16 (bf16).
 PEAKS = {
-    "A100": {"float32": 19.5, "tf32": 156, "bfloat16": 312},
-    "H100 PCIe": {"float32": 51, "tf32": 378, "bfloat16": 756},
-    "H100": {"float32": 67, "tf32": 494, "bfloat16": 989},
-    "H200": {"float32": 67, "tf32": 494, "bfloat16": 989},
+    "A100": {"float32": 19.5, "tf32": 156, "bf16": 312},
+    "H100 PCIe": {"float32": 51, "tf32": 378, "bf16": 756},
+    "H100": {"float32": 67, "tf32": 494, "bf16": 989},
+    "H200": {"float32": 67, "tf32": 494, "bf16": 989},
 }
 
 
@@ -69,57 +64,50 @@ def peak_of(card: str, precision: str, given: float | None) -> float | None:
     return PEAKS[max(fitting, key=len)].get(precision) if fitting else None
 
 
-def model_row(name: str, asked: argparse.Namespace, engine: Engine) -> dict[str, Any]:
-    """Return the speed of one model, alone on the device."""
-    spec = replace(cases.SPECS[name], weights=Weights(source="random"))
+def set_row(
+    name: str, models: Sequence[str], asked: argparse.Namespace, engine: Engine
+) -> dict[str, Any]:
+    """Return the speed of a set at work: its models take turns of 10 steps."""
     depth = cases.CONFIG["stages"][asked.stage]
-    (cost,) = step_costs(spec, {asked.stage: depth}, asked.side)
-    images = torch.rand((asked.images, 3, asked.side, asked.side)).to(engine.torch_device())
-    images = images.contiguous(memory_format=engine.memory_format)
-    features = prepare_features(spec, asked.stage, depth, engine, cases.cache(), images, False)
+    images = speed.noise(asked.images, asked.side)
+    costs = [step_costs(cases.SPECS[m], {asked.stage: depth}, asked.side)[0] for m in models]
+    features = {
+        model: speed.untrained(cases.SPECS[model], asked.stage, depth, engine, images)
+        for model in models
+    }
     _reset_peak(engine)
-    seconds = seconds_per_step(features, Task.of(images), asked.turns)
+    seconds = speed.seconds_per_step(features, images, engine, asked.turns)
+    flops = [cost.forward_flops + cost.gradient_flops for cost in costs]
     return {
-        "model": name,
-        "module": cost.module,
-        "flops_per_image_step": cost.forward_flops + cost.gradient_flops,
-        "seconds_per_step": seconds,
+        "set": name,
+        "models": list(models),
+        **rates(seconds, asked.images, sum(flops) / len(flops), asked.peak),
         "peak_bytes": _peak(engine),
-        "predicted_bytes": cost.weight_bytes + asked.images * cost.peak_bytes,
+        "predicted_bytes": sum(cost.weight_bytes for cost in costs)
+        + asked.images * max(cost.peak_bytes for cost in costs),
     }
 
 
-def seconds_per_step(features: Features, task: Task, turns: int) -> float:
-    """Return the wall time of a step: of all turns but the first, which warms up.
+def rates(seconds: float, images: int, flops: float, peak: float | None) -> dict[str, Any]:
+    """Return steps, image-steps and operations per second, and the share of the peak.
 
-    A turn ends with the losses read back, so the device has done its work by then.
+    Parameters
+    ----------
+    seconds
+        Of a step of a batch.
+    images
+        In the batch.
+    flops
+        Of a step of one image, on average over the models.
+    peak
+        TFLOP/s of the device; None: not known.
     """
-    marks: list[float] = []
-    synthesize(
-        {"model": features},
-        task.references,
-        image_ids(len(task.references)),
-        Bound("linf", "initial", 10_000),
-        settings((turns + 1) * STEPS_PER_TURN),
-        on_turn=lambda state: marks.append(time.perf_counter()),
-    )
-    return (marks[-1] - marks[0]) / turns / STEPS_PER_TURN
-
-
-def set_row(
-    name: str, models: Sequence[Mapping[str, Any]], images: int, peak: float | None
-) -> dict[str, Any]:
-    """Return the speed of a set: its models take turns of equal length."""
-    seconds = sum(row["seconds_per_step"] for row in models) / len(models)
-    flops = images * sum(row["flops_per_image_step"] for row in models) / len(models)
-    rate = flops / seconds / 1e12
+    tflops = images * flops / seconds / 1e12
     return {
-        "set": name,
         "steps_per_second": round(1 / seconds, 3),
-        "image_steps_per_second": round(images / seconds, 1),
-        "tflops": round(rate, 3),
-        "share_of_peak": round(rate / peak, 3) if peak else None,
-        "models": list(models),
+        "image_steps_per_second": round(images / seconds, 2),
+        "tflops": round(tflops, 4),
+        "share_of_peak": round(tflops / peak, 4) if peak else None,
     }
 
 
@@ -139,15 +127,10 @@ def main(words: Sequence[str] | None = None) -> None:
     engine = cases.engine(asked.device, asked.images)
     engine = replace(engine, precision=asked.precision or engine.precision)
     machine = run.machine(asked.device)
-    peak = peak_of(machine["device"], engine.precision, asked.peak)
+    asked.peak = peak_of(machine["device"], engine.precision, asked.peak)
     declared = yaml.safe_load(asked.config.read_text())["model_sets"]
     chosen = {name: declared[name] for name in asked.sets or declared}
-    names = dict.fromkeys(model for members in chosen.values() for model in members)
-    rows = {name: model_row(name, asked, engine) for name in names}
-    found = [
-        set_row(name, [rows[model] for model in members], asked.images, peak)
-        for name, members in chosen.items()
-    ]
+    found = [set_row(name, members, asked, engine) for name, members in chosen.items()]
     results = {
         "machine": machine,
         "versions": run.versions(),
@@ -155,7 +138,7 @@ def main(words: Sequence[str] | None = None) -> None:
         "side": asked.side,
         "images": asked.images,
         "precision": engine.precision,
-        "peak_tflops": peak,
+        "peak_tflops": asked.peak,
         "sets": found,
     }
     asked.output.write_text(json.dumps(results, indent=1) + "\n")

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from metamers.batches import Finished, Part, Progress
 from metamers.bounds import Bound
-from metamers.checkpoints import Checkpoint, Progress, write_whole
+from metamers.checkpoints import Checkpoint, finished_files, remove, write_whole
+from metamers.probes import Choices
 from metamers.recipes import Settings
 from metamers.synthesis import State, synthesize
 
 RECIPE = Settings.of({"preset": "paper", "budget": {"total_steps": 12, "steps_per_turn": 2}})
-CPU = torch.device("cpu")
+CHOICES = Choices(channels_last=True, ways={"net0": "eager"}, threads=1)
+ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
 
 @pytest.fixture
@@ -27,7 +30,8 @@ def progress(networks, references, image_ids):
         RECIPE,
         on_turn=lambda s: states.append(State(s.turn, s.images.clone(), list(s.records))),
     )
-    return Progress([whole], states[2])
+    waiting = [Part(ROWS[1], states[2]), Part(np.array([2, 7]))]
+    return Progress([Finished(ROWS[0], whole)], waiting, CHOICES, ["cpu (AVX2)"])
 
 
 def same_records(one, other):
@@ -40,41 +44,126 @@ def same_records(one, other):
 
 
 def test_what_is_read_is_what_was_written(tmp_path, progress):
-    checkpoint = Checkpoint(tmp_path / "a" / "b.safetensors", "job", CPU)
+    checkpoint = Checkpoint(tmp_path / "a" / "b.safetensors", "job")
     checkpoint.save(progress)
     read = checkpoint.load()
-    assert torch.equal(read.current.images, progress.current.images)
-    assert read.current.turn == progress.current.turn
-    assert same_records(read.current.records, progress.current.records)
-    assert torch.equal(read.finished[0].metamers, progress.finished[0].metamers)
-    assert np.array_equal(read.finished[0].losses_after, progress.finished[0].losses_after)
-    assert same_records(read.finished[0].records, progress.finished[0].records)
+    (finished,), (begun, fresh) = read.finished, read.waiting
+    whole, state = progress.finished[0].synthesis, progress.waiting[0].state
+    assert [part.rows.tolist() for part in (finished, begun, fresh)] == [
+        [5, 6, 8, 9],
+        [0, 1, 3, 4],
+        [2, 7],
+    ]
+    assert torch.equal(begun.state.images, state.images)
+    assert begun.state.turn == state.turn
+    assert same_records(begun.state.records, state.records)
+    assert fresh.state is None
+    for name in ("metamers", "losses_before", "losses_after", "losses_stored"):
+        equal = np.asarray(getattr(finished.synthesis, name)) == np.asarray(getattr(whole, name))
+        assert equal.all(), name
+    assert same_records(finished.synthesis.records, whole.records)
+    assert (read.choices, read.devices) == (CHOICES, ["cpu (AVX2)"])
 
 
 def test_no_file_means_no_progress(tmp_path):
-    assert Checkpoint(tmp_path / "none", "job", CPU).load() == Progress()
+    assert Checkpoint(tmp_path / "none", "job").load() == Progress()
+
+
+def test_batch_that_is_done_is_written_once(tmp_path, progress, monkeypatch):
+    checkpoint, written = Checkpoint(tmp_path / "c", "job"), []
+    monkeypatch.setattr(
+        "metamers.checkpoints.write_whole",
+        lambda path, *content: (written.append(path.name), write_whole(path, *content)),
+    )
+    checkpoint.save(progress)
+    checkpoint.save(progress)
+    assert written == ["c.done-00005", "c", "c"]
+
+
+def test_batch_that_is_both_done_and_in_work_is_done(tmp_path, progress):
+    """As after a kill between the two files."""
+    checkpoint = Checkpoint(tmp_path / "c", "job")
+    checkpoint.save(progress)
+    before = checkpoint.path.read_bytes()
+    state = progress.waiting[0].state
+    whole = progress.finished[0].synthesis
+    checkpoint.save(Progress([*progress.finished, Finished(ROWS[1], whole)], [], CHOICES))
+    checkpoint.path.write_bytes(before)
+    read = checkpoint.load()
+    assert [part.rows[0] for part in read.finished] == [0, 5]
+    assert [part.rows.tolist() for part in read.waiting] == [[2, 7]]
+    assert state is not None
+
+
+def test_remove_leaves_only_what_was_refused(tmp_path, progress):
+    checkpoint = Checkpoint(tmp_path / "c", "job")
+    checkpoint.save(progress)
+    other = Checkpoint(tmp_path / "c.other", "job")
+    other.save(progress)
+    (tmp_path / "c.refused-1").write_bytes(b"evidence")
+    remove(checkpoint.path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "c.other",
+        "c.other.done-00005",
+        "c.refused-1",
+    ]
+
+
+def test_drafts_of_killed_processes_are_swept_up(tmp_path, progress):
+    checkpoint = Checkpoint(tmp_path / "c", "job")
+    checkpoint.save(progress)
+    draft = tmp_path / ".c.done-00005.4711.tmp"
+    draft.write_bytes(b"half a che")
+    assert len(checkpoint.load().finished) == 1
+    assert not draft.exists()
 
 
 def refused(caplog, checkpoint, reason):
     with caplog.at_level(logging.WARNING):
-        assert checkpoint.load() == Progress()
+        progress = checkpoint.load()
     assert reason in caplog.text
     assert not checkpoint.path.exists()
-    return checkpoint.path.with_name(checkpoint.path.name + ".refused-1")
+    return progress, checkpoint.path.with_name(checkpoint.path.name + ".refused-1")
 
 
-def test_checkpoint_of_another_job_is_set_aside(tmp_path, progress, caplog):
+def test_checkpoint_of_another_job_is_set_aside_with_its_batches(tmp_path, progress, caplog):
     path = tmp_path / "c"
-    Checkpoint(path, "job", CPU).save(progress)
-    aside = refused(
-        caplog, Checkpoint(path, "other", CPU), "belongs to another job, job, not other"
+    Checkpoint(path, "job").save(progress)
+    read, aside = refused(
+        caplog, Checkpoint(path, "other"), "belongs to another job, job, not other"
     )
+    assert read == Progress()
     assert aside.exists()
+    assert not finished_files(path)
+    assert path.with_name("c.done-00005.refused-1").exists()
+
+
+def test_checkpoint_of_another_format_is_set_aside(tmp_path, progress, caplog, monkeypatch):
+    monkeypatch.setattr("metamers.checkpoints.FORMAT", "metamers-checkpoint-1")
+    checkpoint = Checkpoint(tmp_path / "c", "job")
+    checkpoint.save(progress)
+    monkeypatch.undo()
+    _, aside = refused(caplog, checkpoint, "its format is 'metamers-checkpoint-1'")
+    assert aside.exists()
+
+
+def test_damage_of_one_file_costs_only_what_is_in_it(tmp_path, progress, caplog):
+    checkpoint = Checkpoint(tmp_path / "c", "job")
+    checkpoint.save(progress)
+    (done,) = finished_files(checkpoint.path)
+    done.write_bytes(done.read_bytes()[:-100])  # a power cut on a disk that lies about flushing
+    with caplog.at_level(logging.WARNING):
+        read = checkpoint.load()
+    assert "it is damaged" in caplog.text
+    assert read.finished == []
+    read.complete(10, batch_size=4)
+    assert [part.rows.tolist() for part in read.waiting] == [[0, 1, 3, 4], [2, 7], [5, 6, 8, 9]]
+    assert read.waiting[0].state.turn == progress.waiting[0].state.turn
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
 def test_damaged_checkpoint_is_set_aside(tmp_path, progress, caplog, damage):
-    checkpoint = Checkpoint(tmp_path / "c", "job", CPU)
+    checkpoint = Checkpoint(tmp_path / "c", "job")
     checkpoint.save(progress)
     content = bytearray(checkpoint.path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -85,7 +174,8 @@ def test_damaged_checkpoint_is_set_aside(tmp_path, progress, caplog, damage):
         "text": b"<html>not found</html>",
     }
     checkpoint.path.write_bytes(damaged[damage])
-    aside = refused(caplog, checkpoint, "it is damaged")
+    read, aside = refused(caplog, checkpoint, "it is damaged")
+    assert (len(read.finished), read.waiting) == (1, [])
     assert aside.read_bytes() == damaged[damage]
 
 

@@ -15,7 +15,6 @@ import yaml
 from conftest import ROOT
 
 from metamers import engine, images, job, revisions
-from metamers.checkpoints import Checkpoint
 from metamers.plan import Condition
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -82,9 +81,9 @@ def test_losses_fall_and_are_recorded_for_each_member(whole):
     metamers, trace = whole
     assert metamers.losses_before.shape == (5, 2)
     assert (metamers.losses_after < metamers.losses_before).all()
-    assert {row["model"] for row in trace} == {"squeezenet1_1", "efficientnet_lite0"}
+    assert set(trace["model"]) == {"squeezenet1_1", "efficientnet_lite0"}
     assert len(trace) == 5 * 6  # images, turns
-    assert trace[0]["rate"] == 1.0
+    assert trace["rate"][0] == 1.0
 
 
 def test_notes_say_what_made_the_metamers(whole):
@@ -213,4 +212,4 @@ def test_checkpoint_of_other_settings_is_not_taken(few, tmp_path, caplog):
     assert path.exists()  # the rule's script removes it once the outputs are written
     run(work_of(total_steps=12), few, tmp_path)
     assert "belongs to another job" in caplog.text
-    assert Checkpoint(path, "any", torch.device("cpu")).path.exists()
+    assert path.exists()

@@ -1,6 +1,7 @@
 """Unfinished syntheses on disk: written whole or not at all, and never taken for another job's.
 
-They lie outside the outputs that Snakemake knows of, which it deletes when a job fails.
+They lie outside the outputs that Snakemake knows of, which it deletes when a job fails. A batch
+that is done has its own file, written once; the file of the job has the batches in work.
 """
 
 from __future__ import annotations
@@ -9,32 +10,26 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
+from metamers.batches import Finished, Part, Progress
+from metamers.probes import Choices
 from metamers.synthesis import Record, State, Synthesis
 
-FORMAT = "metamers-checkpoint-1"
+FORMAT = "metamers-checkpoint-2"
 _HASH_LENGTH = 64
 
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used; the message says why."""
-
-
-@dataclass
-class Progress:
-    """How far a job is: the batches that are finished, and the state of the current one."""
-
-    finished: list[Synthesis] = field(default_factory=list)
-    current: State | None = None
 
 
 @dataclass(frozen=True)
@@ -44,78 +39,105 @@ class Checkpoint:
     Attributes
     ----------
     path
-        The file.
+        The file of the batches in work; those that are done lie beside it.
     job
         Digest of everything that defines the job.
-    device
-        Where the tensors are to be when they are read.
     """
 
     path: Path
     job: str
-    device: torch.device
 
     def save(self, progress: Progress) -> None:
-        """Write the progress: to a new file, flushed to the disk, which then takes the place."""
+        """Write the progress: to new files, flushed to the disk, which then take their places.
+
+        Done batches first: killed in between, the job finds one both done and in work, and
+        takes it as done.
+        """
+        for finished in progress.finished:
+            path = self._path_of(finished)
+            if not path.exists():
+                self._write(path, {"rows": finished.rows.tolist()}, _pack_synthesis(finished))
         tensors: dict[str, Tensor] = {}
-        for index, synthesis in enumerate(progress.finished):
-            tensors |= _pack_synthesis(f"finished.{index}", synthesis)
-        if progress.current is not None:
-            tensors |= _pack_records("current", progress.current.records)
-            tensors["current.images"] = progress.current.images.cpu().contiguous()
+        waiting = []
+        for index, part in enumerate(progress.waiting):
+            turn = None if part.state is None else part.state.turn
+            waiting.append({"rows": part.rows.tolist(), "turn": turn})
+            tensors |= _pack_state(str(index), part.state)
         notes = {
-            "format": FORMAT,
-            "job": self.job,
-            "finished": str(len(progress.finished)),
-            "turn": str(progress.current.turn) if progress.current else "",
+            "waiting": waiting,
+            "choices": progress.choices and progress.choices.plain(),
+            "devices": progress.devices,
         }
-        write_whole(self.path, _sealed(safetensors.torch.save(tensors, notes)))
+        self._write(self.path, notes, tensors)
 
     def load(self) -> Progress:
         """Return the progress to go on from: none if there is no checkpoint that can be used.
 
-        One that cannot be used is set aside, beside its place, and the log says why.
+        A file that cannot be used is set aside, beside its place, and the log says why.
         """
-        if not self.path.exists():
-            return Progress()
-        try:
-            progress = self._read()
-        except CheckpointError as error:
-            aside = set_aside(self.path)
-            logging.warning("checkpoint %s is not used: %s; kept as %s", self.path, error, aside)
-            return Progress()
-        logging.info("going on from %s", self.path)
+        for draft in self.path.parent.glob(f".{self.path.name}*.tmp"):
+            draft.unlink()  # of a process that was killed as it wrote
+        progress = Progress()
+        for _, notes, tensors in self._readable(finished_files(self.path)):
+            rows = np.asarray(notes["rows"])
+            progress.finished.append(Finished(rows, _unpack_synthesis(tensors)))
+        done = {row for finished in progress.finished for row in finished.rows.tolist()}
+        for path, notes, tensors in self._readable([self.path] if self.path.exists() else []):
+            progress.choices = notes["choices"] and Choices.of(notes["choices"])
+            progress.devices = notes["devices"]
+            progress.waiting = [
+                Part(np.asarray(part["rows"]), _unpack_state(str(index), part["turn"], tensors))
+                for index, part in enumerate(notes["waiting"])
+                if not done.intersection(part["rows"])
+            ]
+            logging.info("going on from %s", path)
         return progress
 
-    def remove(self) -> None:
-        """Delete the checkpoint: the job is done."""
-        self.path.unlink(missing_ok=True)
+    def _path_of(self, finished: Finished) -> Path:
+        return self.path.with_name(f"{self.path.name}.done-{finished.rows[0]:05d}")
 
-    def _read(self) -> Progress:
-        payload = _unsealed(self.path.read_bytes())
-        tensors = safetensors.torch.load(payload)
-        notes = _metadata(payload)
-        if notes.get("format") != FORMAT:
-            raise CheckpointError(f"its format is {notes.get('format')!r}, not {FORMAT!r}")
-        if notes["job"] != self.job:
-            raise CheckpointError(f"it belongs to another job, {notes['job']}, not {self.job}")
-        finished = [
-            _unpack_synthesis(f"finished.{index}", tensors)
-            for index in range(int(notes["finished"]))
-        ]
-        if not notes["turn"]:
-            return Progress(finished)
-        images = tensors["current.images"].to(self.device)
-        state = State(int(notes["turn"]), images, _unpack_records("current", tensors))
-        return Progress(finished, state)
+    def _write(self, path: Path, notes: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        metadata = {"format": FORMAT, "job": self.job, "notes": json.dumps(notes)}
+        write_whole(path, *_sealed(safetensors.torch.save(tensors, metadata)))
+
+    def _readable(
+        self, paths: list[Path]
+    ) -> Iterator[tuple[Path, dict[str, Any], dict[str, Tensor]]]:
+        """Yield the content of the files that are the job's, and set the others aside."""
+        for path in paths:
+            try:
+                yield path, *self._read(path)
+            except CheckpointError as error:
+                aside = set_aside(path)
+                logging.warning("checkpoint %s is not used: %s; kept as %s", path, error, aside)
+
+    def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        payload = _unsealed(path.read_bytes())
+        metadata = _metadata(payload)
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
+        if metadata["job"] != self.job:
+            raise CheckpointError(f"it belongs to another job, {metadata['job']}, not {self.job}")
+        return json.loads(metadata["notes"]), safetensors.torch.load(payload)
 
 
-def write_whole(path: Path, payload: bytes) -> None:
+def finished_files(path: Path) -> list[Path]:
+    """Return the files of a job's batches that are done, beside the file of the job."""
+    return sorted(path.parent.glob(f"{path.name}.done-?????"))
+
+
+def remove(path: Path) -> None:
+    """Delete a job's checkpoint, since its results are written. Refused ones stay."""
+    for file in (*finished_files(path), path):
+        file.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, *content: bytes) -> None:
     """Write a file so that after a power cut there is the old one or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with draft.open("wb") as file:
-        file.write(payload)
+        file.writelines(content)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
@@ -135,8 +157,8 @@ def set_aside(path: Path) -> Path:
     raise CheckpointError(f"there are 999 refused checkpoints beside {path}: delete some")
 
 
-def _sealed(payload: bytes) -> bytes:
-    return hashlib.sha256(payload).hexdigest().encode() + payload
+def _sealed(payload: bytes) -> tuple[bytes, bytes]:
+    return hashlib.sha256(payload).hexdigest().encode(), payload
 
 
 def _unsealed(content: bytes) -> bytes:
@@ -171,26 +193,34 @@ def _unpack_records(name: str, tensors: dict[str, Tensor]) -> list[Record]:
     return [Record(*row) for row in zip(*(c.tolist() for c in columns), *arrays, strict=True)]
 
 
-def _pack_synthesis(name: str, synthesis: Synthesis) -> dict[str, Tensor]:
-    return _pack_records(name, synthesis.records) | {
-        f"{name}.metamers": synthesis.metamers,
-        f"{name}.losses_before": torch.from_numpy(synthesis.losses_before),
-        f"{name}.losses_after": torch.from_numpy(synthesis.losses_after),
-        f"{name}.losses_stored": torch.from_numpy(synthesis.losses_stored),
+def _pack_state(name: str, state: State | None) -> dict[str, Tensor]:
+    if state is None:
+        return {}
+    images = {f"{name}.images": state.images.cpu().contiguous()}
+    return images | _pack_records(name, state.records)
+
+
+def _unpack_state(name: str, turn: int | None, tensors: dict[str, Tensor]) -> State | None:
+    if turn is None:
+        return None
+    return State(turn, tensors[f"{name}.images"], _unpack_records(name, tensors))
+
+
+def _pack_synthesis(finished: Finished) -> dict[str, Tensor]:
+    synthesis = finished.synthesis
+    return _pack_records("done", synthesis.records) | {
+        "metamers": synthesis.metamers,
+        "losses_before": torch.from_numpy(synthesis.losses_before),
+        "losses_after": torch.from_numpy(synthesis.losses_after),
+        "losses_stored": torch.from_numpy(synthesis.losses_stored),
     }
 
 
-def _unpack_synthesis(name: str, tensors: dict[str, Tensor]) -> Synthesis:
+def _unpack_synthesis(tensors: dict[str, Tensor]) -> Synthesis:
     return Synthesis(
-        metamers=tensors[f"{name}.metamers"],
-        losses_before=tensors[f"{name}.losses_before"].numpy(),
-        losses_after=tensors[f"{name}.losses_after"].numpy(),
-        losses_stored=tensors[f"{name}.losses_stored"].numpy(),
-        records=_unpack_records(name, tensors),
+        metamers=tensors["metamers"],
+        losses_before=tensors["losses_before"].numpy(),
+        losses_after=tensors["losses_after"].numpy(),
+        losses_stored=tensors["losses_stored"].numpy(),
+        records=_unpack_records("done", tensors),
     )
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file."""
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()

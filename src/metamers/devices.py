@@ -52,8 +52,10 @@ def held(name: str) -> Iterator[torch.device]:
 
 
 def describe(device: torch.device) -> str:
-    """Return what is written into results: the GPU's name, or ``cpu``."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    """Return what is written into results: the GPU's name, or the CPU's vector instructions."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def _taken(index: int, names: list[str]) -> torch.device:

@@ -12,9 +12,12 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from torch import Tensor
 
+from metamers import recipes
 from metamers.bounds import Bound
 from metamers.costs import StepCost
+from metamers.crew import Crew, Features, to_device
 from metamers.engine import Engine, prepare_features
 from metamers.estimates import Speed
 from metamers.recipes import Settings
@@ -40,8 +43,6 @@ def probe(
 ) -> Speed:
     """Return the speed of the present device, by 20 steps of each model at each stage.
 
-    Weights are random, since their values do not change the time.
-
     Parameters
     ----------
     specs
@@ -55,12 +56,12 @@ def probe(
     side, n_images
         Of the images of a batch.
     """
-    seconds = {
-        (model, stage): seconds_per_image_step(
-            specs[model], stage, depths[stage], engine, side, n_images
-        )
-        for model, stage in costs
-    }
+    images = noise(n_images, side)
+    seconds = {}
+    for model, stage in costs:
+        features = untrained(specs[model], stage, depths[stage], engine, images)
+        per_step = seconds_per_step({model: features}, images, engine, TURNS)
+        seconds[model, stage] = per_step / n_images
     per_flop = fmean(
         seconds[key] / (cost.forward_flops + cost.gradient_flops) for key, cost in costs.items()
     )
@@ -70,38 +71,64 @@ def probe(
     return Speed(source, seconds, per_flop, start_seconds())
 
 
-def seconds_per_image_step(
-    spec: ModelSpec, stage: str, depth: float, engine: Engine, side: int, n_images: int
-) -> float:
-    """Return the time of a step on one image of a batch.
-
-    Two turns of 10 steps after one that warms up. On a CPU, process time, which other work on
-    the machine disturbs less; on a GPU, wall time.
-    """
+def noise(n_images: int, side: int) -> Tensor:
+    """Return images of uniform noise, ``(n, 3, side, side)``, on the host."""
     generator = torch.Generator().manual_seed(0)
-    images = torch.rand((n_images, 3, side, side), generator=generator)
-    images = images.to(engine.torch_device()).contiguous(memory_format=engine.memory_format)
+    return torch.rand((n_images, 3, side, side), generator=generator)
+
+
+def untrained(
+    spec: ModelSpec, stage: str, depth: float, engine: Engine, images: Tensor
+) -> Features:
+    """Return a model's features with random weights, whose values do not change the time."""
     random = replace(spec, weights=Weights(source="random"))
-    features = prepare_features(random, stage, depth, engine, Path(), images, False)
-    clock = time.perf_counter if images.is_cuda else time.process_time
+    return prepare_features(random, stage, depth, engine, Path(), images, identity_relu=False)
+
+
+def seconds_per_step(
+    features: Mapping[str, Features], images: Tensor, engine: Engine, turns: int
+) -> float:
+    """Return the time of a step of a set, whose models take turns of 10 steps, on a batch.
+
+    Everything is done as in a job. On a CPU it is process time, which other work on the machine
+    disturbs less; on a GPU it is wall time.
+
+    Parameters
+    ----------
+    features
+        Of the models, by name.
+    images
+        The references, on the host.
+    turns
+        How many of each model count, after one that warms up.
+    """
+    n_models, n_images = len(features), len(images)
+    settings = _settings((turns + 1) * n_models)
+    plan, _ = recipes.turns(settings, n_models, seed=0)
+    crew = Crew.of(features, images, engine, [turn.models for turn in plan])
+    places = crew.places(n_images)
+    clock = time.perf_counter if crew.device.type == "cuda" else time.process_time
     marks: list[float] = []
 
     def on_turn(state: State) -> None:
+        # The turn's losses were read back, so the device has done its work.
         marks.append(clock())
 
     synthesize(
-        {spec.name: features},
-        images,
+        crew.functions,
+        to_device(images, crew.device, crew.choices.channels_last),
         [str(index) for index in range(n_images)],
         Bound("linf", "initial", 10_000),
-        _settings(),
+        settings,
         on_turn=on_turn,
+        places=places,
+        graphs=crew.graphs(places),
     )
-    return (marks[-1] - marks[0]) / (TURNS * STEPS_PER_TURN * n_images)
+    return (marks[-1] - marks[n_models - 1]) / (turns * n_models * STEPS_PER_TURN)
 
 
 def start_seconds() -> float:
-    """Return the processor time that a job spends on imports."""
+    """Return the processor time that a job spends before its script begins."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for imports in IMPORTS:
         subprocess.run([sys.executable, "-W", "ignore", "-c", imports], check=True)
@@ -109,6 +136,6 @@ def start_seconds() -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def _settings() -> Settings:
-    budget = {"total_steps": (TURNS + 1) * STEPS_PER_TURN, "steps_per_turn": STEPS_PER_TURN}
+def _settings(turns: int) -> Settings:
+    budget = {"total_steps": turns * STEPS_PER_TURN, "steps_per_turn": STEPS_PER_TURN}
     return Settings.of({"preset": "paper", "gradient": "l2_normalised", "budget": budget})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metamers import initializers, schedules
+from metamers import initializers, schedules, ways
 from metamers.bounds import Bound
 from metamers.descent import Descent
 from metamers.recipes import Settings, Turn, turns
@@ -38,6 +38,10 @@ class Record:
     models: np.ndarray
     losses: np.ndarray
 
+    def select(self, rows: np.ndarray | slice) -> Record:
+        """Return the record of some of the images."""
+        return replace(self, models=self.models[rows], losses=self.losses[rows])
+
 
 @dataclass
 class State:
@@ -46,6 +50,12 @@ class State:
     turn: int
     images: Tensor
     records: list[Record] = field(default_factory=list)
+
+    def select(self, rows: np.ndarray) -> State:
+        """Return the state of some of the images; one alone is there twice, as in its batch."""
+        rows = np.resize(rows, max(len(rows), SMALLEST_BATCH))
+        images = self.images[torch.from_numpy(rows).to(self.images.device)]
+        return State(self.turn, images, [record.select(rows) for record in self.records])
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ def synthesize(
     on_turn: Callable[[State], None] | None = None,
     stop: Callable[[], bool] | None = None,
     places: Mapping[str, Place] | None = None,
+    graphs: Collection[str] = (),
 ) -> Synthesis:
     """Return one metamer per reference: images that every model confuses with it.
 
@@ -116,6 +127,8 @@ def synthesize(
         Asked after each step whether to give up the turn and raise `Interrupted`.
     places
         For each model, where the references' activations are kept; by default on the device.
+    graphs
+        Models whose steps are replayed from CUDA graphs; their activations are on the device.
 
     Raises
     ------
@@ -130,7 +143,7 @@ def synthesize(
     start = _start(settings, references, ids, seed)
     stop = stop or (lambda: False)
     solver = Solver(
-        targets=list(_targets(features, references, places or {}, stop)),
+        targets=list(_targets(features, references, places or {}, graphs, stop)),
         descent=Descent.of(settings, bound, bound.around(start, references)),
         names=list(features),
         image_ids=ids,
@@ -241,10 +254,7 @@ class Solver:
             losses_before=before,
             losses_after=after,
             losses_stored=rounded,
-            records=[
-                replace(record, models=record.models[:n_images], losses=record.losses[:n_images])
-                for record in state.records
-            ],
+            records=[record.select(slice(n_images)) for record in state.records],
         )
 
     @staticmethod
@@ -271,11 +281,13 @@ def _targets(
     features: Mapping[str, Activations],
     references: Tensor,
     places: Mapping[str, Place],
+    graphs: Collection[str],
     stop: Callable[[], bool],
 ) -> Iterator[Target]:
     for name, function in features.items():
         _obey(stop)
-        yield Target.of(function, references, places.get(name, "device"))
+        target = Target.of(function, references, places.get(name, "device"))
+        yield ways.captured(target) if name in graphs else target
 
 
 def _obey(stop: Callable[[], bool]) -> None:

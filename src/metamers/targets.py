@@ -31,12 +31,15 @@ class Target:
     activations
         The activation of the references, ``(batch, …)``, float32, on the device or in pinned
         memory of the host; None if it is to be computed whenever it is wanted.
+    replay
+        What `gradient` does, recorded (`metamers.ways.captured`); None if it is not.
     """
 
     features: Activations
     references: Tensor
     norms: Tensor
     activations: Tensor | None
+    replay: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     @classmethod
     def of(cls, features: Activations, references: Tensor, place: Place = "device") -> Target:
@@ -78,6 +81,8 @@ class Target:
         difference
             Memory to work in, of the activation's shape, float32.
         """
+        if self.replay is not None:
+            return self.replay(images)
         leaf = images.detach().requires_grad_(True)
         found = self.features(leaf)
         with torch.no_grad():
@@ -98,6 +103,7 @@ class Target:
             references=self.references[rows],
             norms=self.norms[rows],
             activations=None if kept is None else kept[rows.to(kept.device)],
+            replay=None,
         )
 
 
@@ -130,7 +136,7 @@ class Memory:
     ----------
     differences
         For each share, of the shape of its activation; None where the activation is not kept on
-        the device, for want of room.
+        the device, for want of room, or the gradient is replayed.
     total
         For the gradient, where each image has its own share.
     """
@@ -141,7 +147,7 @@ class Memory:
     @classmethod
     def of(cls, shares: Sequence[Share], images: Tensor) -> Memory:
         """Take the memory for a turn."""
-        kept = [share.target.activations for share in shares]
+        kept = [s.target.activations if s.target.replay is None else None for s in shares]
         differences = [
             torch.empty_like(one) if one is not None and one.device == images.device else None
             for one in kept

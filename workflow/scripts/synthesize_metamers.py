@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metamers import engine, images, job, metamer_files, tables
+from metamers import checkpoints, engine, images, job, metamer_files, tables
 from metamers.plan import Condition
 
 job.begin(snakemake)
@@ -28,4 +28,4 @@ metamers, trace = engine.run(
 )
 metamer_files.save(snakemake.output.metamers, metamers)
 tables.write(tables.TRACES, trace, snakemake.output.trace)
-checkpoint.unlink(missing_ok=True)
+checkpoints.remove(checkpoint)
