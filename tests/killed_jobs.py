@@ -16,7 +16,7 @@ from pathlib import Path
 import test_engine
 import torch
 
-from metamers import checkpoints, engine, images, job
+from metamers import checkpoints, engine, images, job, metamer_files
 
 STEPS = 120
 
@@ -36,8 +36,8 @@ def work_through(references, checkpoint: Path, output: Path) -> None:
     """Do the job, two images at a time, a checkpoint after each turn of two steps."""
     work = test_engine.work_of(models=["squeezenet1_1"], total_steps=STEPS)
     settings = engine.Engine("cpu", 2, True, True, "float32", 1)
-    found, _ = engine.run(work, settings, *references, job.cache_folder(None), checkpoint)
-    torch.save((found.floats, found.losses_after, found.losses_stored), output)
+    done = engine.run(work, settings, *references, job.cache_folder(None), checkpoint)
+    metamer_files.save(output, done.metamers)
 
 
 def attempt(references, folder: Path, die=None) -> int:
@@ -103,13 +103,14 @@ def main(folder: Path, runs: int, kills: int) -> None:
     torch.use_deterministic_algorithms(True)
     references, generator = few(), random.Random(20)
     until_done(references, folder / "whole", generator, kills=0)
-    expected = torch.load(folder / "whole/output", weights_only=False)
+    expected = metamer_files.load(folder / "whole/output")
     report = []
     for run in range(runs):
         killed = until_done(references, folder / f"run{run}", generator, kills)
-        found = torch.load(folder / f"run{run}/output", weights_only=False)
-        same = torch.equal(found[0], expected[0]) and all(
-            (a == b).all() for a, b in zip(found[1:], expected[1:], strict=True)
+        found = metamer_files.load(folder / f"run{run}/output")
+        same = torch.equal(found.floats, expected.floats) and all(
+            (getattr(found, name) == getattr(expected, name)).all()
+            for name in ("losses_before", "losses_after", "losses_stored")
         )
         report.append({"killed": killed, "same": bool(same)})
     print(json.dumps(report))

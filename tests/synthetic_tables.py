@@ -235,6 +235,18 @@ def traces(size, turns=60):
     return frame(tables.TRACES, rows)
 
 
+def gradient_agreement(size):
+    rng = np.random.default_rng(9)
+    rows = []
+    for condition, step in itertools.product(size.conditions, range(0, 121, 30)):
+        pairs = itertools.combinations(size.members[condition[2]][:3], 2)
+        for (model, other), k in itertools.product(pairs, range(min(size.images, 20))):
+            row = {"image_id": f"image_{k}", "turn": step // 10, "step": step, "model": model}
+            row |= {"other": other, "cosine": rng.normal(0.2 * np.exp(-step / 60), 0.05)}
+            rows.append(key(condition) | row)
+    return frame(tables.GRADIENT_AGREEMENT, rows)
+
+
 def optimisation(size):
     rng = np.random.default_rng(7)
     rows = []

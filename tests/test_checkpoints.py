@@ -13,7 +13,13 @@ from metamers.probes import Choices
 from metamers.recipes import Settings
 from metamers.synthesis import State, synthesize
 
-RECIPE = Settings.of({"preset": "paper", "budget": {"total_steps": 12, "steps_per_turn": 2}})
+RECIPE = Settings.of(
+    {
+        "preset": "paper",
+        "budget": {"total_steps": 12, "steps_per_turn": 2},
+        "agreement_every": 2,
+    }
+)
 CHOICES = Choices(channels_last=True, ways={"net0": "eager"}, threads=1)
 ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
@@ -28,7 +34,9 @@ def progress(networks, references, image_ids):
         image_ids,
         bound,
         RECIPE,
-        on_turn=lambda s: states.append(State(s.turn, s.images.clone(), list(s.records))),
+        on_turn=lambda s: states.append(
+            State(s.turn, s.images.clone(), list(s.records), list(s.agreements))
+        ),
     )
     waiting = [Part(ROWS[1], states[2]), Part(np.array([2, 7]))]
     return Progress([Finished(ROWS[0], whole)], waiting, CHOICES, ["cpu (AVX2)"])
@@ -39,6 +47,13 @@ def same_records(one, other):
         (a.turn, a.step, a.rate) == (b.turn, b.step, b.rate)
         and np.array_equal(a.models, b.models)
         and np.array_equal(a.losses, b.losses)
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def same_agreements(one, other):
+    return len(one) == len(other) > 0 and all(
+        (a.turn, a.step) == (b.turn, b.step) and np.array_equal(a.cosines, b.cosines)
         for a, b in zip(one, other, strict=True)
     )
 
@@ -57,11 +72,13 @@ def test_what_is_read_is_what_was_written(tmp_path, progress):
     assert torch.equal(begun.state.images, state.images)
     assert begun.state.turn == state.turn
     assert same_records(begun.state.records, state.records)
+    assert same_agreements(begun.state.agreements, state.agreements)
     assert fresh.state is None
     for name in ("metamers", "losses_before", "losses_after", "losses_stored"):
         equal = np.asarray(getattr(finished.synthesis, name)) == np.asarray(getattr(whole, name))
         assert equal.all(), name
     assert same_records(finished.synthesis.records, whole.records)
+    assert same_agreements(finished.synthesis.agreements, whole.agreements)
     assert (read.choices, read.devices) == (CHOICES, ["cpu (AVX2)"])
 
 

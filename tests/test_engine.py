@@ -68,9 +68,10 @@ def whole(few, tmp_path_factory):
 
 
 def test_shards_and_batches_change_no_bit(few, whole, tmp_path):
-    metamers, _ = whole
+    metamers = whole.metamers
     for shard in ("000-of-002", "001-of-002"):
-        part, _ = run(work_of(shard), few, tmp_path / shard, replace(ENGINE, batch_size=2))
+        settings = replace(ENGINE, batch_size=2)
+        part = run(work_of(shard), few, tmp_path / shard, settings).metamers
         for index, image_id in enumerate(part.image_ids):
             assert torch.equal(
                 part.floats[index], metamers.floats[metamers.image_ids.index(image_id)]
@@ -78,7 +79,7 @@ def test_shards_and_batches_change_no_bit(few, whole, tmp_path):
 
 
 def test_losses_fall_and_are_recorded_for_each_member(whole):
-    metamers, trace = whole
+    metamers, trace = whole.metamers, whole.trace
     assert metamers.losses_before.shape == (5, 2)
     assert (metamers.losses_after < metamers.losses_before).all()
     assert set(trace["model"]) == {"squeezenet1_1", "efficientnet_lite0"}
@@ -87,7 +88,7 @@ def test_losses_fall_and_are_recorded_for_each_member(whole):
 
 
 def test_notes_say_what_made_the_metamers(whole):
-    notes = whole[0].notes
+    notes = whole.metamers.notes
     assert notes["condition"]["model_set"] == "pair"
     assert notes["settings"]["gradient"] == "l2_normalised"
     assert notes["settings"]["schedule"] == {"kind": "exponential", "start": 1.0, "stop": 0.005}
@@ -96,8 +97,8 @@ def test_notes_say_what_made_the_metamers(whole):
 
 def test_folding_and_layout_change_metamers_little(few, whole, tmp_path):
     plain = replace(ENGINE, fold_batch_norm=False, channels_last=False)
-    reference, _ = run(work_of(), few, tmp_path, plain)
-    np.testing.assert_allclose(whole[0].losses_after, reference.losses_after, rtol=0.02)
+    reference = run(work_of(), few, tmp_path, plain).metamers
+    np.testing.assert_allclose(whole.metamers.losses_after, reference.losses_after, rtol=0.02)
 
 
 SCRIPT = """
@@ -114,9 +115,9 @@ rows, pixels = images.prepare(
 few = [row.image_id for row in rows], torch.from_numpy(pixels)
 print("ready", flush=True)
 work = test_engine.work_of(models=["squeezenet1_1"], total_steps=160)
-metamers, trace = engine.run(
+done = engine.run(
     work, test_engine.ENGINE, *few, job.cache_folder(None), Path({checkpoint!r}))
-metamer_files.save({output!r}, metamers)
+metamer_files.save({output!r}, done.metamers)
 """
 
 

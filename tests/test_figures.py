@@ -120,6 +120,16 @@ def difference_in_means(size, flagged=()):
     return figures.difference_in_means(synthetic.difference_in_means(size), labels=size.labels)
 
 
+def gradient_agreement(size, flagged=()):
+    ensembles = dataclasses.replace(size, sets=max(size.sets, 3), images=3)
+    return figures.gradient_agreement(
+        synthetic.gradient_agreement(ensembles),
+        labels=ensembles.labels,
+        stages=STAGES,
+        order=["main"],
+    )
+
+
 CONDITIONS: dict[str, Callable] = {
     "recognizability": recognizability,
     "examples": examples,
@@ -131,7 +141,10 @@ CONDITIONS: dict[str, Callable] = {
     "losses_after": losses_after,
     "ensemble_gain": ensemble_gain,
 }
-ALL = CONDITIONS | {"difference_in_means": difference_in_means}
+ALL = CONDITIONS | {
+    "difference_in_means": difference_in_means,
+    "gradient_agreement": gradient_agreement,
+}
 
 
 class Elements(HTMLParser):

@@ -20,6 +20,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from metamers.agreement import Agreement
 from metamers.batches import Finished, Part, Progress
 from metamers.probes import Choices
 from metamers.synthesis import Record, State, Synthesis
@@ -193,27 +194,52 @@ def _unpack_records(name: str, tensors: dict[str, Tensor]) -> list[Record]:
     return [Record(*row) for row in zip(*(c.tolist() for c in columns), *arrays, strict=True)]
 
 
+def _pack_agreements(name: str, agreements: Sequence[Agreement]) -> dict[str, Tensor]:
+    if not agreements:
+        return {}
+    return {
+        f"{name}.agreement_turns": torch.tensor([one.turn for one in agreements]),
+        f"{name}.agreement_steps": torch.tensor([one.step for one in agreements]),
+        f"{name}.cosines": torch.from_numpy(np.stack([one.cosines for one in agreements])),
+    }
+
+
+def _unpack_agreements(name: str, tensors: dict[str, Tensor]) -> list[Agreement]:
+    if f"{name}.cosines" not in tensors:
+        return []
+    turns, steps = (tensors[f"{name}.agreement_{which}"].tolist() for which in ("turns", "steps"))
+    cosines = tensors[f"{name}.cosines"].numpy()
+    return [Agreement(*row) for row in zip(turns, steps, cosines, strict=True)]
+
+
 def _pack_state(name: str, state: State | None) -> dict[str, Tensor]:
     if state is None:
         return {}
     images = {f"{name}.images": state.images.cpu().contiguous()}
-    return images | _pack_records(name, state.records)
+    along = _pack_records(name, state.records) | _pack_agreements(name, state.agreements)
+    return images | along
 
 
 def _unpack_state(name: str, turn: int | None, tensors: dict[str, Tensor]) -> State | None:
     if turn is None:
         return None
-    return State(turn, tensors[f"{name}.images"], _unpack_records(name, tensors))
+    along = _unpack_records(name, tensors), _unpack_agreements(name, tensors)
+    return State(turn, tensors[f"{name}.images"], *along)
 
 
 def _pack_synthesis(finished: Finished) -> dict[str, Tensor]:
     synthesis = finished.synthesis
-    return _pack_records("done", synthesis.records) | {
-        "metamers": synthesis.metamers,
-        "losses_before": torch.from_numpy(synthesis.losses_before),
-        "losses_after": torch.from_numpy(synthesis.losses_after),
-        "losses_stored": torch.from_numpy(synthesis.losses_stored),
-    }
+    records = _pack_records("done", synthesis.records)
+    return (
+        records
+        | _pack_agreements("done", synthesis.agreements)
+        | {
+            "metamers": synthesis.metamers,
+            "losses_before": torch.from_numpy(synthesis.losses_before),
+            "losses_after": torch.from_numpy(synthesis.losses_after),
+            "losses_stored": torch.from_numpy(synthesis.losses_stored),
+        }
+    )
 
 
 def _unpack_synthesis(tensors: dict[str, Tensor]) -> Synthesis:
@@ -223,4 +249,5 @@ def _unpack_synthesis(tensors: dict[str, Tensor]) -> Synthesis:
         losses_after=tensors["losses_after"].numpy(),
         losses_stored=tensors["losses_stored"].numpy(),
         records=_unpack_records("done", tensors),
+        agreements=_unpack_agreements("done", tensors),
     )

@@ -1,21 +1,42 @@
-"""What a synthesis job hands over: metamers with all that made them, and the trace."""
+"""What a synthesis job hands over: metamers with all that made them, and how it went."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from metamers import __version__, provenance
+from metamers import __version__, provenance, tables
+from metamers.agreement import pairs
 from metamers.batches import Finished, Progress
 from metamers.engine_settings import Engine
 from metamers.metamer_files import Metamers
 from metamers.recipes import Settings
 from metamers.synthesis import to_8_bits
 from metamers.work import Work
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a job hands over: the metamers of a shard, and the rows of two tables.
+
+    Attributes
+    ----------
+    metamers
+        In the order of the shard's images.
+    trace
+        Of table ``traces``.
+    agreement
+        Of table ``gradient_agreement``; none unless the recipe asks for them.
+    """
+
+    metamers: Metamers
+    trace: pd.DataFrame
+    agreement: pd.DataFrame
 
 
 def joined(
@@ -100,3 +121,18 @@ def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFram
             "rate": per_record([record.rate for record in records]),
         }
     )
+
+
+def gradient_agreement(work: Work, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of table ``gradient_agreement``: cosines of two models' gradients."""
+    names = [row["name"] for row in work.models]
+    rows = [
+        work.condition.columns()
+        | {"image_id": ids[row], "turn": one.turn, "step": one.step}
+        | {"model": names[pair[0]], "other": names[pair[1]], "cosine": float(cosine)}
+        for part in progress.finished
+        for one in part.synthesis.agreements
+        for pair, cosines in zip(pairs(len(names)), one.cosines, strict=True)
+        for row, cosine in zip(part.rows, cosines, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=tables.GRADIENT_AGREEMENT.schema.names)

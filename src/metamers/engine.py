@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from torch import Tensor
 
 from metamers import deliveries, devices, folding, precision, pretrained, stages
@@ -15,9 +14,9 @@ from metamers.batches import split
 from metamers.checkpoints import Checkpoint
 from metamers.classifiers import Classifier
 from metamers.crew import Features
+from metamers.deliveries import Delivery
 from metamers.devices import device_of
 from metamers.engine_settings import Engine
-from metamers.metamer_files import Metamers
 from metamers.recipes import Settings
 from metamers.shifts import Shift
 from metamers.targets import SMALLEST_BATCH
@@ -79,8 +78,8 @@ def run(
     pixels: Tensor,
     cache: Path,
     checkpoint_path: Path,
-) -> tuple[Metamers, pd.DataFrame]:
-    """Return the metamers of a shard, and the rows of table ``traces``.
+) -> Delivery:
+    """Make the metamers of a shard.
 
     On a GPU, the job waits for one that no other job of this machine has.
 
@@ -113,8 +112,11 @@ def run(
         checkpoint = Checkpoint(checkpoint_path, digest)
         shift = Shift.begin(work, engine, features, images, ids, checkpoint)
         shift.finish()
-    metamers = deliveries.joined(work, engine, shift.progress, ids, digest, weights)
-    return metamers, deliveries.trace(work, shift.progress, ids)
+    return Delivery(
+        deliveries.joined(work, engine, shift.progress, ids, digest, weights),
+        deliveries.trace(work, shift.progress, ids),
+        deliveries.gradient_agreement(work, shift.progress, ids),
+    )
 
 
 def _load(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
 
+from metamers import revisions
 from metamers.devices import device_of
 
 
@@ -54,9 +55,4 @@ class Engine:
 
     def deciding(self) -> dict[str, Any]:
         """Return the settings that decide the metamers' bits; the others may change midway."""
-        return {
-            "fold_batch_norm": self.fold_batch_norm,
-            "channels_last": self.channels_last,
-            "precision": self.precision,
-            "compile": self.compile,
-        }
+        return revisions.deciding(asdict(self))

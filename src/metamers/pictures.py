@@ -227,6 +227,19 @@ def strategies(material: Material) -> alt.TopLevelMixin:
     return _recipes(material, "strategies")
 
 
+def gradient_agreement(material: Material) -> alt.TopLevelMixin:
+    """Draw how far the gradients of a set's models agree."""
+    recipes = [
+        name for axes in material.config["experiments"].values() if axes for name in axes["recipes"]
+    ]
+    return figures.gradient_agreement(
+        material.tables["gradient_agreement"],
+        labels=material.labels,
+        stages=material.stages,
+        order=list(dict.fromkeys(recipes)),
+    )
+
+
 def ablation(material: Material) -> alt.TopLevelMixin:
     """Draw the paper's defaults, changed one at a time."""
     return _recipes(material, "ablation")
@@ -245,6 +258,7 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "losses": losses,
     "strategies": strategies,
     "ablation": ablation,
+    "gradient_agreement": gradient_agreement,
 }
 
 

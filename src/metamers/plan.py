@@ -261,7 +261,14 @@ class Plan:
     @property
     def tables(self) -> list[str]:
         """Return the names of all tables that are made of a run's own results."""
-        return [*self.recognition_tables, *MEASURED_TABLES]
+        agreement = ["gradient_agreement"] if self.measures_agreement else []
+        return [*self.recognition_tables, *MEASURED_TABLES, *agreement]
+
+    @property
+    def measures_agreement(self) -> bool:
+        """Return whether a recipe in use measures how far gradients agree."""
+        used = {condition.recipe for condition in self.conditions}
+        return any(self.settings({"recipe": name})["agreement_every"] for name in used)
 
     @property
     def figures(self) -> list[str]:
@@ -281,7 +288,8 @@ class Plan:
             "strategies": ["strategies"],
             "ablation": ["ablation"],
         }
-        return [name for experiment, names in of.items() if self._has(experiment) for name in names]
+        names = [name for experiment in of if self._has(experiment) for name in of[experiment]]
+        return names + (["gradient_agreement"] if self.measures_agreement else [])
 
     @property
     def _has_singles(self) -> bool:

@@ -39,6 +39,9 @@ class Settings:
         ``plain``, or ``identity_gradient`` at the rectifier that ends the stage.
     loss
         ``{reduction: sum}``: a mean would divide each image's step by the batch size.
+    agreement_every
+        Turns between measurements of how far the set's gradients agree (`metamers.agreement`);
+        0: none. It changes no metamer, and its cost counts in no budget.
     """
 
     budget: Mapping[str, int]
@@ -49,6 +52,7 @@ class Settings:
     ensemble: str
     target_relu: str
     loss: Mapping[str, str]
+    agreement_every: int
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> Settings:
@@ -84,7 +88,8 @@ def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
     if name not in presets():
         raise ValueError(f"preset {name!r} is not known; known are {', '.join(presets())}")
     changes = {key: value for key, value in recipe.items() if key != "preset"}
-    return {"loss": {"reduction": "sum"}} | presets()[name] | changes
+    defaults = {"loss": {"reduction": "sum"}, "agreement_every": 0}
+    return defaults | presets()[name] | changes
 
 
 @dataclass(frozen=True)

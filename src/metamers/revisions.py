@@ -4,9 +4,22 @@ The number is a parameter of the step's rule, so Snakemake makes its files anew.
 else in the library does: an edit that leaves the numbers alone costs no GPU hours.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
 REFERENCES = 1
 SYNTHESIS = 2  # norms summed in the order of memory: other rounding, fewer copies
 EVALUATION = 1
 IMAGE_METRICS = 1
 ANALYSIS = 1
 FIGURES = 2  # counts beneath the examples, failures flagged
+
+# Of the configuration's section `engine`, what decides the bits of metamers.
+ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile")
+
+
+def deciding(engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of the engine that decide results; the others may change midway."""
+    return {name: engine[name] for name in ENGINE if name in engine}

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metamers import initializers, schedules, ways
+from metamers import agreement, initializers, schedules, ways
+from metamers.agreement import Agreement
 from metamers.bounds import Bound
 from metamers.descent import Descent
 from metamers.recipes import Settings, Turn, turns
@@ -50,12 +51,18 @@ class State:
     turn: int
     images: Tensor
     records: list[Record] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
 
     def select(self, rows: np.ndarray) -> State:
         """Return the state of some of the images; one alone is there twice, as in its batch."""
         rows = np.resize(rows, max(len(rows), SMALLEST_BATCH))
         images = self.images[torch.from_numpy(rows).to(self.images.device)]
-        return State(self.turn, images, [record.select(rows) for record in self.records])
+        return State(
+            self.turn,
+            images,
+            [record.select(rows) for record in self.records],
+            [one.select(rows) for one in self.agreements],
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ class Synthesis:
         Loss of each image for each model, ``(n, models)``: at the start, at the end, and of
         the image rounded to 8 bits, which is what is evaluated.
     records
-        Losses along the way, for each batch of images.
+        Losses along the way.
+    agreements
+        How far the models agreed along the way, where that was asked for.
     """
 
     metamers: Tensor
@@ -78,6 +87,7 @@ class Synthesis:
     losses_after: np.ndarray
     losses_stored: np.ndarray
     records: list[Record]
+    agreements: list[Agreement]
 
 
 def to_8_bits(images: Tensor) -> Tensor:
@@ -153,10 +163,13 @@ def synthesize(
     plan, repetitions = turns(settings, len(features), seed)
     while state.turn < len(plan):
         turn = plan[state.turn]
+        solver.note_agreement(settings.agreement_every, turn.first_step, state)
         rate = schedules.rate(settings.schedule, turn.repetition, repetitions, turn.first_step)
         solver.take(turn, rate, state, stop)
         if on_turn:
             on_turn(state)
+    last = plan[-1]
+    solver.note_agreement(settings.agreement_every, last.first_step + last.steps, state)
     return solver.result(start, state, n_images, stop)
 
 
@@ -186,6 +199,13 @@ class Solver:
         self.require_finite(turn, shares, found, sums)
         state.records.extend(self.records(turn, rate, state.turn, shares, found[-1]))
         state.images, state.turn = images, state.turn + 1
+
+    def note_agreement(self, every: int, step: int, state: State) -> None:
+        """Measure how far the models agree, before every so many turns, and before none twice."""
+        noted = [one.turn for one in state.agreements[-1:]]
+        if every and state.turn % every == 0 and state.turn not in noted and len(self.targets) > 1:
+            cosines = agreement.measure(self.targets, state.images)
+            state.agreements.append(Agreement(state.turn, step, cosines))
 
     def shares(self, turn: Turn, images: Tensor) -> list[Share]:
         """Return which models have a say in a turn, with what they need on the device."""
@@ -255,6 +275,7 @@ class Solver:
             losses_after=after,
             losses_stored=rounded,
             records=[record.select(slice(n_images)) for record in state.records],
+            agreements=[one.select(slice(n_images)) for one in state.agreements],
         )
 
     @staticmethod

@@ -28,6 +28,7 @@ from metamers.table_columns import (
 )
 from metamers.tables_of_images import (
     ACCURACY,
+    GRADIENT_AGREEMENT,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -60,6 +61,7 @@ __all__ = [
     "CONDITION_KEY",
     "DIFFERENCE_IN_MEANS",
     "ENSEMBLE_GAIN",
+    "GRADIENT_AGREEMENT",
     "GROUPS",
     "IMAGE_METRICS",
     "LIKENESS",
@@ -98,6 +100,7 @@ TABLES = {
         ACCURACY,
         PREDICTIONS,
         TRACES,
+        GRADIENT_AGREEMENT,
         OPTIMISATION,
         RECOGNITION,
         RECOGNIZABILITY,

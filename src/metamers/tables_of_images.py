@@ -86,6 +86,28 @@ TRACES = Table(
     (*CONDITION_KEY, "image_id", "turn", "model"),
 )
 
+GRADIENT_AGREEMENT = Table(
+    "gradient_agreement",
+    "Whether two models of a set want an image to move the same way, during synthesis.",
+    pa.schema(
+        [
+            *CONDITION,
+            IMAGE,
+            column("turn", pa.int32(), "turns done so far"),
+            column("step", pa.int32(), "gradient steps done so far"),
+            column("model", pa.string(), "member of the set"),
+            column("other", pa.string(), "another member, later in the set"),
+            column(
+                "cosine",
+                pa.float64(),
+                "cosine between the gradients of their losses by the image; 0 where one is 0",
+                unit="-1..1",
+            ),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "turn", "model", "other"),
+)
+
 OPTIMISATION = Table(
     "optimisation",
     "Loss of each metamer for each member of its set, before and after synthesis.",

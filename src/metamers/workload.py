@@ -85,6 +85,7 @@ def jobs(plan: Plan) -> dict[str, int]:
         "measure_images": len(plan.batches),
         "tabulate_recognizability": 1,
         "tabulate_measurements": 1,
+        **({"tabulate_agreement": 1} if plan.measures_agreement else {}),
         "compare_with_paper": 1,
         "draw_figure": len(plan.figures),
     }

@@ -72,6 +72,22 @@ rule tabulate_measurements:
         "../scripts/tabulate_measurements.py"
 
 
+rule tabulate_agreement:
+    input:
+        plan.of_all(f"{RUN}/gradient_agreement/{{condition}}/{{shard}}.parquet"),
+    output:
+        f"{RUN}/tables/gradient_agreement.parquet",
+    log:
+        f"{LOGS}/tabulate_agreement.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.ANALYSIS,
+        config=config,
+    script:
+        "../scripts/tabulate_agreement.py"
+
+
 rule compare_with_paper:
     input:
         expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),

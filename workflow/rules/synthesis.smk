@@ -12,6 +12,7 @@ rule synthesize_metamers:
     output:
         metamers=f"{RUN}/metamers/{CONDITION}/{{shard}}.safetensors",
         trace=f"{RUN}/traces/{CONDITION}/{{shard}}.parquet",
+        agreement=f"{RUN}/gradient_agreement/{CONDITION}/{{shard}}.parquet",
     log:
         f"{LOGS}/synthesize_metamers/{CONDITION}/{{shard}}.log",
     benchmark:
@@ -27,7 +28,8 @@ rule synthesize_metamers:
         depth=lookup(dpath="stages/{stage}", within=config),
         bound=lookup(dpath="bounds/{bound}", within=config),
         recipe=plan.settings,
-        engine=config["engine"],
+        # What decides the metamers' bits: the rest of the section may change without new ones.
+        engine=revisions.deciding(config["engine"]),
         seed=config["seed"],
         cache=config["weights_cache"],
         # Outside the outputs: Snakemake deletes those of a job that fails.

@@ -19,13 +19,14 @@ work = engine.Work(
     revision=snakemake.params.revision,
 )
 checkpoint = Path(snakemake.params.checkpoint)
-metamers, trace = engine.run(
+delivery = engine.run(
     work,
-    engine.Engine(**snakemake.params.engine),
+    engine.Engine(**snakemake.config["engine"]),
     *images.load(snakemake.input.references),
     job.cache_folder(snakemake.params.cache),
     checkpoint,
 )
-metamer_files.save(snakemake.output.metamers, metamers)
-tables.write(tables.TRACES, trace, snakemake.output.trace)
+metamer_files.save(snakemake.output.metamers, delivery.metamers)
+tables.write(tables.TRACES, delivery.trace, snakemake.output.trace)
+tables.write(tables.GRADIENT_AGREEMENT, delivery.agreement, snakemake.output.agreement)
 checkpoints.remove(checkpoint)

@@ -1,6 +1,7 @@
 """The figures: one function each, from tables to a chart (Altair), and `save`."""
 
 from metamers.chart_data import within
+from metamers.figures.agreements import gradient_agreement
 from metamers.figures.divergences import similarity
 from metamers.figures.effects import difference_in_means, ensemble_gain
 from metamers.figures.gallery import examples
@@ -17,6 +18,7 @@ __all__ = [
     "difference_in_means",
     "ensemble_gain",
     "examples",
+    "gradient_agreement",
     "image_metrics",
     "loss_traces",
     "losses_after",

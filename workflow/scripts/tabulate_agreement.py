@@ -1,0 +1,9 @@
+"""Gather how far the gradients of each set's models agreed."""
+
+from metamers import job, provenance, tables
+
+job.begin(snakemake)
+
+found = tables.read(tables.GRADIENT_AGREEMENT, snakemake.input, categories=True)
+stamp = provenance.stamp(snakemake.params.config)
+tables.write(tables.GRADIENT_AGREEMENT, found, snakemake.output[0], stamp)
