@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from results.json."""
+"""The tables of docs/performance.md and docs/engine.md, from what was measured."""
 
 from __future__ import annotations
 
@@ -41,6 +41,43 @@ def sets_table(results: Mapping[str, Any]) -> str:
         f"{results['images']} images of {results['side']} pixels, random weights."
     )
     head = ["set", "steps/s", "image-steps/s", "TFLOP/s", "share of peak"]
+    return f"{origin}\n\n{_table(head, rows)}"
+
+
+def effects_table(results: Mapping[str, Any]) -> str:
+    """Return what settings of the engine change, as Markdown."""
+    rows = [
+        [
+            row["model"],
+            row["stage"],
+            row["setting"],
+            f"{row['activation']['median']:.1e} ({row['activation']['largest']:.1e})",
+            f"{row['gradient']['median']:.1e} ({row['gradient']['largest']:.1e})",
+            f"{row['loss']:.4f} ({row['loss_of_reference']:.4f})",
+            "{:+.3f} [{:+.3f}, {:+.3f}]".format(*row["change"]),
+            f"{row['recognised']:.2f}",
+            "{:.1%} [{:.1%}, {:.1%}]".format(*row["answers_that_differ"]),
+        ]
+        for row in results["rows"]
+    ]
+    origin = (
+        f"Measured on {results['date']} at {results['commit']}: {results['machine']['processor']}, "
+        f"device {results['machine']['device']}; {results['images']} photographs of "
+        f"{results['side']} pixels, {results['recipe']['budget']['total_steps']} steps of the "
+        f"quickstart's recipe, judged by {len(results['evaluators'])} models "
+        f"({', '.join(results['evaluators'])}) as they are published."
+    )
+    head = [
+        "model",
+        "stage",
+        "setting",
+        "activations off, median (largest)",
+        "gradients off",
+        "mean loss (reference's)",
+        "change of recognizability, 95 % interval",
+        "recognizability",
+        "answers that differ",
+    ]
     return f"{origin}\n\n{_table(head, rows)}"
 
 

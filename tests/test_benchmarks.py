@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import reference_rules
 import torch
@@ -15,6 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 import cases
 import contest
 import contestants
+import effects
 import growth
 import page
 import paper_plan
@@ -283,3 +285,50 @@ def test_hours_are_operations_over_a_share_of_the_peak():
 def test_peak_memory_does_not_grow_with_the_steps():
     few, many = (int(size) for size in RESULTS["growth"]["peak_bytes_by_steps"].values())
     assert many < 1.03 * few
+
+
+@pytest.fixture(scope="module")
+def tiny_effects(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("effects")
+    document = folder / "page.md"
+    document.write_text("before\n<!-- begin effects -->\n<!-- end effects -->\nafter\n")
+    words = ["--models", "squeezenet1_1", "--stages", "early", "--evaluators", "efficientnet_lite0"]
+    sizes = ["--side", "48", "--images", "2", "--steps", "20"]
+    effects.main(
+        [*words, *sizes, "--output", str(folder / "effects.json"), "--page", str(document)]
+    )
+    return json.loads((folder / "effects.json").read_text()), document.read_text()
+
+
+def test_effects_are_small_in_float32_and_larger_in_half_precision(tiny_effects):
+    results, document = tiny_effects
+    rows = {row["setting"]: row for row in results["rows"]}
+    assert list(rows) == list(effects.SETTINGS)
+    for name, row in rows.items():
+        half = "bf16" in name
+        assert (1e-4 if half else 0) <= row["activation"]["median"] < (0.1 if half else 1e-4)
+        assert row["loss"] == pytest.approx(row["loss_of_reference"], rel=0.2)
+        low, high = row["change"][1:]
+        assert low <= row["change"][0] <= high
+        assert low < high  # two images prove no equality
+    assert page.effects_table(results) in document
+
+
+def test_effect_of_a_setting_is_worked_by_hand():
+    def made(scale, answers):
+        activations = scale * torch.tensor([[3.0, 4.0], [6.0, 8.0]])
+        return effects.Made(
+            activations, activations, np.array([0.1, 0.3]), np.array([answers, answers])
+        )
+
+    found = effects.row("half", made(1.5, [True, False]), made(1.0, [True, True]))
+    assert found["activation"] == {"median": 0.5, "largest": 0.5}
+    assert found["loss"] == pytest.approx(0.2)
+    assert (found["recognised"], found["recognised_of_reference"]) == (0.5, 1.0)
+    assert found["change"][0] == -0.5
+    assert found["answers_that_differ"][0] == 0.5
+
+
+def test_page_shows_the_committed_effects():
+    results = json.loads((ROOT / "benchmarks/effects.json").read_text())
+    assert page.effects_table(results) in (ROOT / "docs/engine.md").read_text()
