@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -90,7 +91,7 @@ class Crew:
         needs = {name: _need(one, placed[:SMALLEST_BATCH]) for name, one in functions.items()}
         if choices is None:
             chosen = _ways(features, fleet, placed, engine)
-            choices = Choices(layout, chosen, 0 if placed.is_cuda else torch.get_num_threads())
+            choices = Choices(layout, chosen, _threads(functions, placed, engine))
         for name in [name for name, way in choices.ways.items() if way == "compiled"]:
             functions[name] = fleet.features(name, ways.compiled(features[name], placed))
         return cls(functions, fleet, needs, choices, device)
@@ -203,6 +204,27 @@ def _ways(
             return probes.fastest(f"steps of {name}", candidates, probes.clock_of(images.device))
 
         chosen[name] = _with_room(images, attempt)
+    return chosen
+
+
+def _threads(functions: Mapping[str, Activations], images: Tensor, engine: Engine) -> int:
+    """Return how many threads work: those given, or the fastest number up to that; 0 on a GPU."""
+    given = torch.get_num_threads()
+    if images.is_cuda:
+        return 0
+    if engine.threads == "given" or given == 1:
+        return given
+    targets = [Target.of(function, images, "recomputed") for function in functions.values()]
+    moved = images.flip(0)
+
+    def prepare(count: int) -> Step:
+        torch.set_num_threads(count)
+        return lambda: torch.stack([target.gradient(moved)[0] for target in targets])
+
+    counts = [given >> halvings for halvings in range(given.bit_length())]
+    candidates = {f"{count}": partial(prepare, count) for count in counts}
+    chosen = int(probes.fastest("threads", candidates, probes.clock_of(images.device)))
+    torch.set_num_threads(chosen)
     return chosen
 
 

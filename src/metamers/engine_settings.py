@@ -31,6 +31,8 @@ class Engine:
         Turns between checkpoints.
     compile
         ``auto``: on a GPU the fastest of eager steps, CUDA graphs and compiled ones; ``never``.
+    threads
+        On a CPU ``given``: as many as the job has; ``auto``: the fastest number up to that.
     model_memory
         GiB that the weights of a set may take on the device; None: half of what a GPU has free.
     """
@@ -42,6 +44,7 @@ class Engine:
     precision: str
     checkpoint_every: int
     compile: Literal["auto", "never"] = "never"
+    threads: Literal["given", "auto"] = "given"
     model_memory: float | None = None
 
     def torch_device(self) -> torch.device:

@@ -17,7 +17,7 @@ ANALYSIS = 1
 FIGURES = 2  # counts beneath the examples, failures flagged
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
-ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile")
+ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")
 
 
 def deciding(engine: Mapping[str, Any]) -> dict[str, Any]:
