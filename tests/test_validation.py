@@ -44,6 +44,13 @@ def test_the_shipped_configuration_is_right():
             ["squeezenet1_1", "squeezenet1_1"],
             ["model_sets.lite_pair", "'squeezenet1_1'", "2 times"],
         ),
+        (
+            "engine",
+            CONFIG["engine"] | {"device": "cpu", "precision": "tf32"},
+            ["engine.precision", "'tf32'", "GPU", "'cpu'"],
+        ),
+        ("engine/precision", "float16", ["engine.precision", "float16", "bf16"]),
+        ("engine/channels_last", "last", ["engine.channels_last", "last", "auto"]),
         ("evaluators", ["vgg"], ["evaluators", "'vgg'"]),
         ("experiments/main/stages", [], ["experiments.main.stages", "empty"]),
         ("experiments/main/stages", ["deep"], ["experiments.main.stages", "'deep'", "'late'"]),

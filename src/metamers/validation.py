@@ -48,7 +48,7 @@ def require(
     if (schemas / "models.schema.yaml").exists():
         errors += _by_schema(rows, schemas / "models.schema.yaml", "zoo")
     if not errors:
-        errors = [*_names(config, rows), *_recipes(config)]
+        errors = [*_names(config, rows), *_recipes(config), *_engine(config["engine"])]
     if errors:
         listed = "\n".join(f"  {number}. {error}" for number, error in enumerate(errors, 1))
         raise ConfigurationError(
@@ -138,6 +138,11 @@ def _recipes(config: Mapping[str, Any]) -> Iterator[str]:
         pixel_range = recipes.complete(recipe)["pixel_range"]
         if pixel_range and not pixel_range[0] < pixel_range[1]:
             yield f"key 'recipes.{name}.pixel_range': {pixel_range} is not [low, high]"
+
+
+def _engine(engine: Mapping[str, Any]) -> Iterator[str]:
+    if engine["precision"] == "tf32" and engine["device"] == "cpu":
+        yield "key 'engine.precision': 'tf32' needs a GPU, and 'engine.device' is 'cpu'"
 
 
 def _unknown(
