@@ -256,7 +256,8 @@ class Plan:
             "recognizability_by_stage",
             "ensemble_gain",
         ]
-        return always + (MIXED_TABLES if self._has("mixed") else [])
+        compared = ["recipe_effects"] if self._compares_recipes else []
+        return always + compared + (MIXED_TABLES if self._has("mixed") else [])
 
     @property
     def tables(self) -> list[str]:
@@ -290,6 +291,11 @@ class Plan:
         }
         names = [name for experiment in of if self._has(experiment) for name in of[experiment]]
         return names + (["gradient_agreement"] if self.measures_agreement else [])
+
+    @property
+    def _compares_recipes(self) -> bool:
+        """Return whether an experiment has several recipes."""
+        return any(len({c.recipe for c in cells}) > 1 for cells in self.experiments.values())
 
     @property
     def _has_singles(self) -> bool:

@@ -145,6 +145,29 @@ ENSEMBLE_GAIN = Table(
     ("experiment", *CONDITION_KEY, "against", "rule", "ways"),
 )
 
+RECIPE_EFFECTS = Table(
+    "recipe_effects",
+    "How much more a recipe's metamers are recognised than those of the experiment's first recipe.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("baseline", pa.string(), "recipe compared with: the experiment's first"),
+            RULE,
+            WAY,
+            column("group", pa.string(), "evaluators", allowed=GROUPS),
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "evaluators of the group"),
+            column("recognizability", pa.float64(), "of the recipe's metamers", unit="0..1"),
+            column("of_baseline", pa.float64(), "of the baseline's metamers", unit="0..1"),
+            column("difference", pa.float64(), "recipe less baseline", unit="-1..1"),
+            column("low", pa.float64(), "lower end of its 95 % interval, images and evaluators"),
+            column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "rule", "ways", "group"),
+)
+
 MIXED_SETS = Table(
     "mixed_sets",
     "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",

@@ -21,6 +21,7 @@ from metamers import (
 )
 from metamers.effects import Evidence
 from metamers.plan import Plan
+from metamers.recipe_effects import recipe_effects
 
 CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
 SHARE = 0.9  # of the images, for a condition's to be called metamers
@@ -63,6 +64,8 @@ def recognizability(
             recognition, plan.experiments, plan.model_sets, seed
         ),
     }
+    if "recipe_effects" in plan.recognition_tables:
+        found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
     conditions = plan.experiments.get("mixed", ())
     if conditions:
         sets = mixed.mixed_sets(recognition, conditions, plan.model_sets, seed=seed)
