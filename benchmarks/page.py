@@ -41,7 +41,7 @@ def sets_table(results: Mapping[str, Any]) -> str:
         f"{results['images']} images of {results['side']} pixels, random weights."
     )
     head = ["set", "steps/s", "image-steps/s", "TFLOP/s", "share of peak"]
-    return f"{origin}\n\n{_table(head, rows)}"
+    return f"{origin}\n\n{table(head, rows)}"
 
 
 def effects_table(results: Mapping[str, Any]) -> str:
@@ -78,7 +78,7 @@ def effects_table(results: Mapping[str, Any]) -> str:
         "recognizability",
         "answers that differ",
     ]
-    return f"{origin}\n\n{_table(head, rows)}"
+    return f"{origin}\n\n{table(head, rows)}"
 
 
 # TFLOP/s that the cards are stated for, without sparsity, and the share of it that is reckoned
@@ -110,7 +110,7 @@ def plan_table(found: Mapping[str, Any]) -> str:
     head = ["experiment", "conditions", "jobs", "FLOP", "disk", *(f"h, {card}" for card in cards)]
     memory = total["memory_bytes"] / 1e9
     return (
-        f"{_table(head, rows)}\n\nDisk of everything includes the weights. The largest job has "
+        f"{table(head, rows)}\n\nDisk of everything includes the weights. The largest job has "
         f"{memory:.1f} GB of tensors on its device."
     )
 
@@ -162,7 +162,7 @@ def _ratios(cases: Sequence[Mapping[str, Any]]) -> str:
         ]
         for case in cases
     ]
-    return _table(["model", "stage", *COLUMNS.values()], rows)
+    return table(["model", "stage", *COLUMNS.values()], rows)
 
 
 def _times(cases: Sequence[Mapping[str, Any]]) -> str:
@@ -173,7 +173,7 @@ def _times(cases: Sequence[Mapping[str, Any]]) -> str:
         for case in cases
     ]
     head = ["ms per image-step", "stage", *(name.replace("_", " ") for name in names)]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _growth(results: Mapping[str, Any]) -> str:
@@ -197,6 +197,6 @@ def _growth(results: Mapping[str, Any]) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -5,14 +5,17 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import reference_rules
 import torch
 import yaml
 from conftest import ROOT
+from judged import MEMBERS, condition, recognition
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import ablation
 import cases
 import contest
 import contestants
@@ -24,8 +27,9 @@ import run
 import sets
 from contestants import Clock, Contestant, Task
 
-from metamers import workload
+from metamers import analysis, tables, workload
 from metamers.classifiers import Classifier
+from metamers.recipe_effects import recipe_effects
 
 RESULTS = json.loads((ROOT / "benchmarks/results.json").read_text())
 KEYS = ("limit", "plain_limit", "predecessor", "predecessor_batch_1", "plenoptic")
@@ -332,3 +336,41 @@ def test_effect_of_a_setting_is_worked_by_hand():
 def test_page_shows_the_committed_effects():
     results = json.loads((ROOT / "benchmarks/effects.json").read_text())
     assert page.effects_table(results) in (ROOT / "docs/engine.md").read_text()
+
+
+def test_ablation_page_is_worked_by_hand(tmp_path):
+    """One held-out model more recognises what the second recipe made; its losses are halved."""
+    models, recipes = ("a", "b", "c"), ("first", "second")
+    conditions = {name: condition("pair", recipe=name) for name in recipes}
+    judged = recognition(
+        {
+            conditions["first"]: {"a": 1.0, "b": 1.0, "c": 0.0},
+            conditions["second"]: {"a": 1.0, "b": 0.5, "c": 1.0},
+        },
+        MEMBERS,
+    )
+    experiments = {"ablation": tuple(conditions.values())}
+    losses = pd.DataFrame(
+        key.columns()
+        | {"image_id": f"image{k}", "model": model, "loss_before": 1.0, "loss_after": 0.1}
+        | {"loss_stored": 0.4 if name == "first" else 0.2}
+        for name, key in conditions.items()
+        for model in models[:2]
+        for k in range(10)
+    )
+    for name, frame in {
+        "recipe_effects": recipe_effects(judged, experiments),
+        "recognizability_by_set": analysis.by_set(judged, experiments),
+        "optimisation": losses,
+    }.items():
+        path = tmp_path / f"tables/{name}.parquet"
+        tables.write(tables.TABLES[name], frame, path, {"commit": "0123456789abcdef"})
+    axes = {"recipes": list(recipes), "stages": ["late"]}
+    config = {"run": "try", "recipe_labels": {}, "experiments": {"ablation": axes, "main": None}}
+    found = ablation.text(tmp_path, config)
+    assert "commit `0123456789ab`" in found
+    assert "10 images, 1 held-out models, 2 members" in found
+    assert "| first | 0.400 |  | 0.00 |  | 1.00 |  |" in found
+    (row,) = [line for line in found.splitlines() if line.startswith("| second")]
+    assert row.startswith("| second | 0.200 | 0.50 [0.50, 0.50] | 1.00 | +1.000 [")
+    assert "| 0.75 | -0.250 [" in row

@@ -224,7 +224,8 @@ def losses(material: Material) -> alt.TopLevelMixin:
 
 def strategies(material: Material) -> alt.TopLevelMixin:
     """Draw strategies of the ensemble side by side."""
-    return _recipes(material, "strategies")
+    title = "Strategies of the ensemble, with equal numbers of gradient evaluations"
+    return _recipes(material, "strategies", title=title)
 
 
 def gradient_agreement(material: Material) -> alt.TopLevelMixin:
@@ -242,7 +243,7 @@ def gradient_agreement(material: Material) -> alt.TopLevelMixin:
 
 def ablation(material: Material) -> alt.TopLevelMixin:
     """Draw the paper's defaults, changed one at a time."""
-    return _recipes(material, "ablation")
+    return _recipes(material, "ablation", title="The solver's defaults, changed one at a time")
 
 
 FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
@@ -262,7 +263,7 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
 }
 
 
-def _recipes(material: Material, experiment: str) -> alt.TopLevelMixin:
+def _recipes(material: Material, experiment: str, *, title: str) -> alt.TopLevelMixin:
     return figures.recipes(
         material.tables["recognizability_by_set"],
         material.tables["optimisation"],
@@ -270,6 +271,7 @@ def _recipes(material: Material, experiment: str) -> alt.TopLevelMixin:
         labels=material.labels,
         stages=material.stages,
         order=material.config["experiments"][experiment]["recipes"],
+        title=title,
     )
 
 

@@ -14,7 +14,7 @@ SYNTHESIS = 2  # norms summed in the order of memory: other rounding, fewer copi
 EVALUATION = 1
 IMAGE_METRICS = 1
 ANALYSIS = 1
-FIGURES = 2  # counts beneath the examples, failures flagged
+FIGURES = 3  # recipes under titles of their own
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")

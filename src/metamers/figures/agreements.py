@@ -14,7 +14,6 @@ from metamers.chart_data import (
     inline,
     printed,
     refuse_other_columns,
-    set_labels,
 )
 from metamers.tables import CONDITION_KEY, GRADIENT_AGREEMENT
 
@@ -45,27 +44,55 @@ def gradient_agreement(
     refuse_other_columns(table, GRADIENT_AGREEMENT)
     rows = _quartiles(table)
     rows["pair"] = printed(rows["model"], labels) + " and " + printed(rows["other"], labels)
-    rows["panel"] = ["\n".join(style.folded(name, 24)) for name in set_labels(rows, labels)]
-    rank = rows["recipe"].map({name: place for place, name in enumerate(order)})
-    panels = list(rows.assign(rank=rank).sort_values("rank", kind="stable")["panel"].unique())
     shown = in_order(set(rows["stage"]), stages)
+    panels = _panels(rows, labels, order, shown)
+    # Wrapped, not in rows and columns: where a recipe has not every stage, Vega would put what
+    # there is beneath the wrong heading.
     chart = _curves(rows).facet(
-        row=alt.Row("panel:N", title=None, sort=panels, header=style.side_header()),
-        column=alt.Column("stage:N", title=None, sort=shown),
+        facet=alt.Facet("panel:N", title=None, sort=panels, header=style.panel_header()),
+        columns=len(shown),
         data=inline(rows),
-        spacing=14,
+        spacing=20,
     )
     images = style.spread(rows["n_images"], "image")
     return style.finish(
         chart,
         "Agreement of the members' gradients during synthesis",
-        [f"Median (line) and quartiles (band) over n = {images}, for each pair of members."],
+        [
+            f"Median (line) and quartiles (band) over n = {images}, for each pair of members of "
+            f"{' and of '.join(dict.fromkeys(printed(rows['model_set'], labels)))}."
+        ],
         [
             "Cosine between the gradients of two members' losses by the image: 1, they want the "
             "same; 0 (grey), unrelated; below 0, a step for one undoes a step for the other."
         ],
-        width=210 * len(shown) + 190,
+        width=max(250 * len(shown), 400),
     )
+
+
+def _panels(
+    rows: pd.DataFrame, labels: Labels, order: Sequence[str], stages: Sequence[str]
+) -> list[str]:
+    """Name the panel of each row, in column ``panel``, and return the names in their order."""
+    names = printed(rows["recipe"], labels)
+    if rows["model_set"].nunique() > 1:
+        names = printed(rows["model_set"], labels) + " · " + names
+    for shared in ("references", "bound"):
+        if rows[shared].nunique() > 1:
+            names = names + " · " + printed(rows[shared], labels)
+    ranks = {recipe: place for place, recipe in enumerate(order)}
+    places = pd.DataFrame(
+        {
+            "recipe": rows["recipe"].map(ranks),
+            "name": names,
+            "stage": rows["stage"].map({stage: place for place, stage in enumerate(stages)}),
+            "panel": names + ", " + rows["stage"],
+        }
+    )
+    ordered = places.drop_duplicates().sort_values(["recipe", "name", "stage"], kind="stable")
+    headings = style.headings(list(ordered["panel"]), len(stages))
+    rows["panel"] = places["panel"].map(dict(zip(ordered["panel"], headings, strict=True)))
+    return headings
 
 
 def _quartiles(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,4 +120,4 @@ def _curves(rows: pd.DataFrame) -> style.Layers:
         alt.Chart().mark_rule(color=style.FAINT).encode(y=alt.datum(0)),
         base.mark_area(opacity=0.18).encode(y="low:Q", y2="high:Q"),
         base.mark_line(strokeWidth=1.6).encode(y=cosine, tooltip=tooltip),
-    ).properties(width=190, height=110)
+    ).properties(width=220, height=110)

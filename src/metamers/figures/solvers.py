@@ -29,6 +29,7 @@ def recipes(
     order: Sequence[str],
     rule: str = "self",
     ways: str = "1000",
+    title: str = "Recipes of the solver side by side",
 ) -> alt.VConcatChart:
     """Return recognizability and final loss of an experiment's recipes, a row of panels per set.
 
@@ -45,6 +46,8 @@ def recipes(
         As for `recognizability`; labels of recipes too.
     order
         Recipes from top to bottom.
+    title
+        Of the figure.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def recipes(
     )
     return style.finish(
         chart,
-        "Recipes of the solver, with equal numbers of gradient evaluations",
+        title,
         [
             f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}; "
             f"n = {style.spread(shares['n_images'], 'image')}."
