@@ -1,8 +1,10 @@
 """Ensemble metamers: from reference images to the paper's tables and figures."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
-from metamers import material, validation, zoo
+from metamers import cluster, material, validation, zoo
 from metamers.plan import Condition, Plan
 
 min_version("9.27")
@@ -36,6 +38,11 @@ wildcard_constraints:
 
 
 onstart:
+    cluster.require(
+        workflow.executor_plugin.name,
+        getattr(workflow.executor_settings, "status_command", None),
+        Path(workflow.workdir_init),
+    )
     material.require(config, plan.used_rows)
 
 

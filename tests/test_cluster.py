@@ -3,7 +3,10 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -136,6 +139,7 @@ def test_refusal_is_told_in_slurms_words(programs):
 def test_short_memory_of_ended_jobs(programs):
     programs.config(age="60 sec")
     assert "forgets jobs 60 s after their end (MinJobAge)" in problems()
+    assert cluster.slurm_problems(SITE, Path(), status_command="sacct") == []
 
 
 def test_jobs_of_an_earlier_run_are_named(programs):
@@ -144,6 +148,11 @@ def test_jobs_of_an_earlier_run_are_named(programs):
     said = problems()
     assert "scancel 17" in said
     assert "18" not in said
+
+
+def test_job_that_snakemake_itself_runs_in_is_not_one_of_an_earlier_run(programs):
+    programs("squeue", f"19|RUNNING|{Path.cwd()}|(null)\n")
+    assert problems() == ""
 
 
 @pytest.mark.parametrize(
@@ -256,13 +265,84 @@ def test_account_of_digits_stays_a_text(tmp_path, monkeypatch):
 def test_local_run_is_asked_for_folders_alone(programs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     programs("sinfo", code=1)
-    cluster.require("local", ROOT)
+    cluster.require("local", None, ROOT)
 
 
 def test_run_on_a_cluster_stops_with_a_list(programs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     programs("squeue", f"17|RUNNING|{tmp_path}|rule_a_1\n")
     with pytest.raises(cluster.ClusterError, match="the run cannot begin") as raised:
-        cluster.require("slurm", ROOT)
+        cluster.require("slurm", "squeue", ROOT)
     assert "1. partition 'cpu' has no GPU" in str(raised.value)
     assert "scancel 17" in str(raised.value)
+
+
+# The same as a user meets it: Snakemake's own words, and nothing begun.
+
+
+def stopped(folder, *arguments, **variables):
+    """Return what a run of Snakemake says that ends before its first job."""
+    folder.mkdir()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--directory", str(folder), *arguments),
+            *("--configfile", "tests/config/small.yaml"),
+        ],
+        cwd=ROOT,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert [path.name for path in folder.iterdir() if path.name != ".snakemake"] == []
+    return done.stdout + done.stderr
+
+
+def on_cluster(tmp_path, **variables):
+    """The same through the profile, with the programs on PATH and what Snakemake needs of others.
+
+    The folder of the programs is that of the fixture, whether they were put there or not.
+    """
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    for name in ("bash", "which"):
+        (programs / name).symlink_to(shutil.which(name, path=os.defpath))
+    profile = ("--workflow-profile", "profiles/slurm")
+    return stopped(tmp_path / "run", *profile, PATH=str(programs), **variables)
+
+
+@pytest.mark.workflow
+def test_run_without_slurm_on_path_stops_before_any_job(tmp_path):
+    said = on_cluster(tmp_path)
+    assert "the run cannot begin (docs/cluster.md)" in said
+    assert "['sbatch', 'squeue', 'scancel', 'sinfo', 'scontrol'] are not on PATH" in said
+
+
+@pytest.mark.workflow
+def test_run_without_a_site_file_stops_before_any_job(tmp_path):
+    said = on_cluster(tmp_path, METAMERS_SITE="none.yaml")
+    assert "no site file 'none.yaml'" in said
+    assert "let METAMERS_SITE name a file like 'profiles/slurm/site.yaml'" in said
+
+
+@pytest.mark.workflow
+def test_run_with_a_wrong_site_file_stops_before_any_job(programs, tmp_path, monkeypatch):
+    site_file(tmp_path, monkeypatch, account="lab", gpu_partition="cpu")
+    said = on_cluster(tmp_path)
+    assert "1. partition 'cpu' has no GPU (gpu_partition of" in said
+    assert "2. account 'lab' is given, but this cluster keeps no accounts" in said
+
+
+@pytest.mark.workflow
+def test_run_on_a_file_system_without_locks_stops_before_any_job(tmp_path):
+    """Of this machine, too: the lock is refused in Snakemake's process."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import errno, fcntl, os\n"
+        "def refuse(*_):\n"
+        "    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))\n"
+        "fcntl.flock = refuse\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    said = stopped(tmp_path / "run", "--cores", "1", PYTHONPATH=path.rstrip(os.pathsep))
+    assert f"the file system of {str(tmp_path / 'run')!r} has no locks" in said

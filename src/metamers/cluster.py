@@ -18,13 +18,15 @@ class ClusterError(RuntimeError):
     """A cluster or a machine cannot do what is asked; the message lists all of it."""
 
 
-def require(executor: str, base: Path) -> None:
+def require(executor: str, status_command: str | None, base: Path) -> None:
     """Stop a run that cannot end well, before its first job.
 
     Parameters
     ----------
     executor
         Snakemake's, as ``slurm`` or ``local``.
+    status_command
+        Program that it looks at jobs with, ``squeue`` or ``sacct``; None if it needs none.
     base
         Folder that Snakemake was started in.
 
@@ -36,13 +38,15 @@ def require(executor: str, base: Path) -> None:
     found = list(folder_problems(Path()))
     if executor == "slurm":
         site = Site.read(base) if site_file(base).is_file() else None
-        found += slurm_problems(site, Path())
+        found += slurm_problems(site, Path(), status_command)
     if found:
         listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(found, 1))
         raise ClusterError(f"the run cannot begin (docs/cluster.md):\n{listed}")
 
 
-def slurm_problems(site: Site | None, folder: Path) -> list[str]:
+def slurm_problems(
+    site: Site | None, folder: Path, status_command: str | None = "squeue"
+) -> list[str]:
     """Return why a SLURM is no place for a run: an empty list if it is one.
 
     Parameters
@@ -51,6 +55,8 @@ def slurm_problems(site: Site | None, folder: Path) -> list[str]:
         What the profile asks of it; None if the profile is not ours.
     folder
         Where the run's jobs would work.
+    status_command
+        Program that Snakemake would look at jobs with; the profile's is ``squeue``.
     """
     absent = slurm.missing_programs()
     if absent:
@@ -59,7 +65,7 @@ def slurm_problems(site: Site | None, folder: Path) -> list[str]:
             "cluster, or locally with --cores instead of --workflow-profile profiles/slurm"
         ]
     try:
-        found = list(_memory_problems(slurm.settings()))
+        found = list(_memory_problems(slurm.settings())) if status_command == "squeue" else []
         if site is not None:
             found += _site_problems(site)
         return found + list(_left_jobs(folder))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+# What the plugin's comment on each job begins with, be it of a rule or of a group.
+COMMENT = "rule_"
 PROGRAMS = ("sbatch", "squeue", "scancel", "sinfo", "scontrol")
 _SECONDS = 30
 _UNITS = {"sec": 1, "min": 60, "hour": 3600}
@@ -134,13 +136,16 @@ def accounts() -> list[str]:
 
 
 def jobs_from(folder: Path) -> list[Job]:
-    """Return the user's jobs that were submitted from a folder and have not ended."""
+    """Return the jobs that Snakemake submitted from a folder for the user and that have not ended.
+
+    Others may come from there too, as the job that Snakemake itself runs in.
+    """
     rows = (line.split("|", 3) for line in ask("squeue", "--me", "-ho", "%i|%T|%Z|%k").splitlines())
     here = folder.resolve()
     return [
         Job(number, state, comment)
         for number, state, where, comment in rows
-        if Path(where).resolve() == here
+        if Path(where).resolve() == here and comment.startswith(COMMENT)
     ]
 
 
