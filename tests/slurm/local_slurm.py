@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,6 +89,8 @@ class LocalSlurm:
         self.home = home
         self.conf = home / "slurm.conf"
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        # Daemons end with the thread that started them, and those of scenarios come and go.
+        self._starter = ThreadPoolExecutor(max_workers=1)
 
     def start(self) -> None:
         """Start all daemons, and return once the nodes take jobs."""
@@ -106,6 +109,7 @@ class LocalSlurm:
             self._end(name, signal.SIGTERM)
         for pid in processes.daemons_of_jobs(self.conf):
             processes.kill(pid, signal.SIGKILL)
+        self._starter.shutdown()
 
     def start_controller(self) -> None:
         """Start slurmctld on the state it left, and return once it answers."""
@@ -138,9 +142,21 @@ class LocalSlurm:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         return done.stdout
 
+    def insist(self, *command: str) -> str:
+        """Return what a command of SLURM's prints, once it succeeds: a busy controller refuses."""
+        said: list[str] = []
+
+        def succeeded() -> bool:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+            said[:] = [done.stdout]
+            return done.returncode == 0
+
+        self.wait(succeeded, " ".join(command))
+        return said[0]
+
     def jobs(self, folder: Path) -> dict[str, str]:
         """Return the state of each job from a folder by its number, in order of submission."""
-        lines = self.ask("squeue", "-h", "--states=all", "-o", "%i|%T|%Z").splitlines()
+        lines = self.insist("squeue", "-h", "--states=all", "-o", "%i|%T|%Z").splitlines()
         rows = sorted((line.split("|") for line in lines), key=lambda row: int(row[0]))
         return {job: state for job, state, where in rows if Path(where) == folder}
 
@@ -151,7 +167,7 @@ class LocalSlurm:
 
     def describe(self, job: str) -> dict[str, str]:
         """Return what the controller knows of a job, by its own keys."""
-        said = self.ask("scontrol", "show", "job", "--oneliner", job)
+        said = self.insist("scontrol", "show", "job", "--oneliner", job)
         return dict(re.findall(r"(?:^| )([\w:/]+)=(\S*)", said))
 
     def seconds_run(self, job: str) -> int:
@@ -166,15 +182,6 @@ class LocalSlurm:
             if time.monotonic() > end:
                 raise TimeoutError(f"{what} not ready after {seconds} s\n{self.logs()}")
             time.sleep(0.1)
-
-    def save_state(self, job: str) -> None:
-        """Have the controller write down how jobs are: SLURM 22.05 does not when it requeues one.
-
-        Any change to a job makes it write; this one changes nothing.
-        """
-        now, saved = time.time(), self.home / "state/job_state"
-        self.ask("scontrol", "update", f"JobId={job}", "Nice=0")
-        self.wait(lambda: saved.stat().st_mtime > now, "saved state of the controller")
 
     def logs(self) -> str:
         """Return the last lines of each daemon's log."""
@@ -223,14 +230,15 @@ class LocalSlurm:
 
     def _spawn(self, name: str, *command: str) -> None:
         with (self.home / f"{name}.out.log").open("ab") as log:
-            self._daemons[name] = subprocess.Popen(
+            self._daemons[name] = self._starter.submit(
+                subprocess.Popen,
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=processes.end_with_parent,
-            )
+            ).result()
 
     def _end(self, name: str, how: signal.Signals) -> None:
         daemon = self._daemons.pop(name, None)

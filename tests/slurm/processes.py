@@ -51,7 +51,7 @@ def kill(pid: int, how: signal.Signals) -> None:
 
 
 def end_with_parent() -> None:
-    """Let the kernel end the calling process with its parent (PR_SET_PDEATHSIG)."""
+    """Let the kernel end the calling process with the thread that started it (PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
