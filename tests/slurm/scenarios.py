@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,22 +18,6 @@ SECONDS = 300  # that one scenario waits for another, at most
 # More than the five failed queries in a row after which the plugin, as it comes, gives its jobs
 # up and waits for ever (profiles/slurm sets slurm-status-attempts for that).
 FAILED_QUERIES = 7
-
-
-@dataclass(frozen=True)
-class Turns:
-    """Who of two scenarios goes first: a crash of the controller undoes its last seconds.
-
-    Attributes
-    ----------
-    steady
-        Both jobs are at work; the node may crash.
-    quiet
-        The crashed node's job waits in the queue, as the disk has it; the controller may die.
-    """
-
-    steady: threading.Event
-    quiet: threading.Event
 
 
 @dataclass(frozen=True)
@@ -58,21 +43,18 @@ class Outcome:
 
 
 def over_its_limit(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
-    """A job that is still at work when SLURM's warning comes.
-
-    It is held still meanwhile, to spend no processor: SLURM wakes it with SIGCONT before it
-    sends the profile's SIGTERM.
-    """
+    """A job that computes when SLURM's warning comes, slowly, to spend little processor."""
     job = run.submitted()[-1]
-    hold(job)
-    return _after(slurm, run, job)
+    before = run.turns[-1]
+    slow_down(run, job)
+    return _after(slurm, run, job, notes=before)
 
 
 def cancelled(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
     """A job that somebody cancels."""
     run.start(METAMERS)
     job = run.until_under_way()
-    slurm.ask("scancel", job)
+    slurm.insist("scancel", job)
     return _after(slurm, run, job)
 
 
@@ -82,7 +64,7 @@ def snakemake_killed(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
     run.until_under_way()
     run.kill()
     advice = run.doctor()
-    slurm.ask("scancel", *slurm.active(run.folder))
+    slurm.insist("scancel", *slurm.active(run.folder))
     slurm.wait(lambda: not slurm.active(run.folder), "end of the job", 60)
     turn = run.turns[-1]
     subprocess.run(command_of(run.folder, "--unlock"), capture_output=True, check=True)
@@ -91,26 +73,31 @@ def snakemake_killed(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
     return Outcome(run, list(slurm.jobs(run.folder).values()), turn, advice)
 
 
-def node_crashed(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outcome:
-    """A node loses all its processes and comes back; SLURM queues the job again by itself."""
-    run.start(METAMERS)
-    job = run.until_under_way()
-    hold(job)
-    assert turns.steady.wait(timeout=SECONDS)
-    # SLURM takes a job that it started a moment ago for one that is still on its way.
-    slurm.wait(lambda: slurm.seconds_run(job) > 20, "age of the job")
-    slurm.crash_node("fragile")
-    turn = run.turns[-1]
-    slurm.start_node("fragile")
-    slurm.wait(lambda: slurm.jobs(run.folder)[job] == "PENDING", "job in the queue again")
-    slurm.save_state(job)
-    turns.quiet.set()
-    run.finish()
-    return Outcome(run, list(slurm.jobs(run.folder).values()), turn, slurm.describe(job))
+def node_crashed(slurm: LocalSlurm, run: ClusterRun, over: threading.Event) -> Outcome:
+    """A node loses all its processes and comes back; SLURM queues the job again by itself.
+
+    Says in the end that it is over.
+    """
+    try:
+        run.start(METAMERS)
+        job = run.until_under_way()
+        hold(job)
+        # SLURM takes a job that it started a moment ago for one that is still on its way.
+        slurm.wait(lambda: slurm.seconds_run(job) > 20, "age of the job")
+        slurm.crash_node("fragile")
+        turn = run.turns[-1]
+        slurm.start_node("fragile")
+        run.finish()
+        return Outcome(run, list(slurm.jobs(run.folder).values()), turn, slurm.describe(job))
+    finally:
+        over.set()
 
 
-def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outcome:
-    """A slurmd is killed and started again, then the controller, when nothing is submitted."""
+def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, others_over: threading.Event) -> Outcome:
+    """A slurmd is killed and started again, then the controller, once nobody else's job starts.
+
+    One that starts while the controller is away fails.
+    """
     run.start(METAMERS)
     job = run.until_under_way()
     slurm.kill_node_daemon("flaky")
@@ -118,8 +105,7 @@ def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, turns: Turns) -> Outco
     run.until(lambda: run.turns[-1] > turn, "progress without slurmd")
     slurm.start_node("flaky")
     hold(job)
-    turns.steady.set()
-    assert turns.quiet.wait(timeout=SECONDS)
+    assert others_over.wait(timeout=SECONDS)
     slurm.kill_controller()
     for _ in range(FAILED_QUERIES):
         slurm.ask("squeue")
@@ -139,14 +125,33 @@ def whole(slurm: LocalSlurm, run: ClusterRun, *targets: str) -> Outcome:
 
 def hold(job: str, how: signal.Signals = signal.SIGSTOP) -> None:
     """Stop the synthesis of a job where it is: it takes time, but no processor."""
-    for pid in processes.with_variable(f"SLURM_JOB_ID={job}"):
-        if "synthesize_metamers.py" in processes.command(pid):
-            processes.kill(pid, how)
+    for pid in _syntheses(job):
+        processes.kill(pid, how)
 
 
-def _after(slurm: LocalSlurm, run: ClusterRun, job: str) -> Outcome:
+def slow_down(run: ClusterRun, job: str) -> None:
+    """Let the synthesis of a job compute a turn or so each second, until its process has ended."""
+    while _syntheses(job):
+        turn, end = run.turns[-1], time.monotonic() + 1
+        hold(job, signal.SIGCONT)
+        while run.turns[-1] == turn and time.monotonic() < end:
+            time.sleep(0.01)
+        hold(job)
+        time.sleep(1)
+
+
+def _syntheses(job: str) -> list[int]:
+    """Return the processes of a job that compute."""
+    return [
+        pid
+        for pid in processes.with_variable(f"SLURM_JOB_ID={job}")
+        if "synthesize_metamers.py" in processes.command(pid)
+    ]
+
+
+def _after(slurm: LocalSlurm, run: ClusterRun, job: str, notes: Any = None) -> Outcome:
     """Wait for the end of a job that was hit, and then of the run."""
     slurm.wait(lambda: job not in slurm.active(run.folder), f"end of job {job}", 300)
     turn = run.turns[-1]
     run.finish()
-    return Outcome(run, list(slurm.jobs(run.folder).values()), turn)
+    return Outcome(run, list(slurm.jobs(run.folder).values()), turn, notes)
