@@ -10,8 +10,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
-	@echo "make test   set up, check style and types, run all tests"
-	@echo "make test-slurm  run the workflow on a SLURM brought up here (root on Debian)"
+	@echo "make test   set up, check style and types, run all tests, those on a SLURM where root on Debian"
+	@echo "make test-slurm  only those on a SLURM"
 	@echo "make bench  measure speed side by side, write benchmarks/results.json"
 	@echo "make zoo    run all 31 models of the paper with random weights"
 	@echo "make env    set up $(VENV) alone"
@@ -39,10 +39,16 @@ lint: env
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
+# Those on a SLURM have a process of their own: they hang on clocks and ports, and whoever types
+# pytest alone wants no packages installed. Both are run, whatever becomes of the first.
 test: lint
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest; tests=$$?; \
+	$(BIN)/python -m pytest tests/slurm; slurm=$$?; \
+	echo "exit codes: $$tests of the tests, $$slurm of those on a SLURM"; \
+	[ $$tests -eq 0 ] && [ $$slurm -eq 0 ]
 
-# A real SLURM from Debian's packages, on this machine, as root.
+# A real SLURM on this machine, of Debian's packages, which are installed if they are not there.
+# As root; elsewhere all of it is skipped, with a warning.
 test-slurm: env
 	$(BIN)/python -m pytest tests/slurm
 
