@@ -281,6 +281,16 @@ def test_page_shows_the_papers_plan_as_it_stands():
     assert sum(conditions.values()) == len(plan.conditions)
 
 
+def test_page_on_clusters_has_the_hours_of_the_papers_plan():
+    flops = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())["total"]["flops"]
+    text = (ROOT / "docs/cluster.md").read_text()
+    for card, (peak, share) in page.CARDS.items():
+        name, precision = card.split(", ")
+        rate = peak * share
+        hours = flops / (rate * 1e12) / 3600
+        assert f"| {name} | {precision} at {share:.0%} | {rate:g} | {hours:.0f} |" in text
+
+
 def test_hours_are_operations_over_a_share_of_the_peak():
     """19.5 TFLOP/s at 60 % are 11.7; 11.7 TFLOP/s for 3600 s are 42 120 TFLOP."""
     assert page._hours(42_120e12)[0] == "1"
