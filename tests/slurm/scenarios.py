@@ -61,7 +61,7 @@ def cancelled(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
 def snakemake_killed(slurm: LocalSlurm, run: ClusterRun) -> Outcome:
     """Snakemake dies while its job runs on; the user asks the doctor, cancels, runs again."""
     run.start(METAMERS)
-    run.until_under_way()
+    hold(run.until_under_way())  # so that it is there still when the doctor has spoken
     run.kill()
     advice = run.doctor()
     slurm.insist("scancel", *slurm.active(run.folder))
@@ -103,8 +103,8 @@ def daemons_restarted(slurm: LocalSlurm, run: ClusterRun, others_over: threading
     slurm.kill_node_daemon("flaky")
     turn = run.turns[-1]
     run.until(lambda: run.turns[-1] > turn, "progress without slurmd")
-    slurm.start_node("flaky")
     hold(job)
+    slurm.start_node("flaky")
     assert others_over.wait(timeout=SECONDS)
     slurm.kill_controller()
     for _ in range(FAILED_QUERIES):
