@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metamers import analysis, statistics
 from metamers.cells import Cell, alike, cells, contrast, select
+from metamers.crops import photograph_of
 from metamers.plan import Plan
 from metamers.zoo import ModelSpec
 
@@ -75,6 +76,13 @@ class Evidence:
             dict(select(cells(judged), plan.experiments)),
             *(found.get(n, pd.DataFrame()) for n in ("image_metrics", "mixed_regression", "power")),
         )
+
+    @property
+    def unit(self) -> str:
+        """Return what is resampled, in words: images, or photographs where images are crops."""
+        cells = [cell for found in self.recognised.values() for cell in found]
+        cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
+        return "photographs" if cropped else "images"
 
     def similar(self, experiment: str) -> list[list[Cell]]:
         """Return the cells of an experiment, those together that differ in their set alone."""
@@ -184,23 +192,35 @@ def naturalness(evidence: Evidence) -> Effect | str:
         training: rows[rows["model_set"].isin(names)].groupby("image_id")["value"].mean()
         for training, names in sets.items()
     }
-    values = (means["robust"] - means["standard"]).to_numpy(dtype=np.float64)
+    difference = means["robust"] - means["standard"]
+    values = difference.groupby(photograph_of).mean().to_numpy(dtype=np.float64)
     low, high = statistics.bootstrap_interval(values, _generator(evidence))
-    return Effect(float(values.mean()), float(low), float(high), f"{len(values)} images")
+    n = f"{len(values)} {evidence.unit}"
+    return Effect(float(values.mean()), float(low), float(high), n)
 
 
 def spread(evidence: Evidence) -> Effect | str:
-    """Return the standard deviation of a divergence of 80 images, over evaluators and sets."""
+    """Return the standard deviation of a divergence of 80 images, over evaluators and sets.
+
+    All cells share their photographs, so that the ends of their intervals are averaged as they
+    stand; evaluators and comparisons are resampled beside that.
+    """
     rows = evidence.power
-    if rows.empty or rows["n_images"].max() < 2 * ENOUGH_IMAGES:
-        return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
+    if rows.empty:
+        return "no experiment 'power'; config/power.yaml has one"
     rows = rows[rows["n_images"] == ENOUGH_IMAGES]
     if rows.empty:
-        return f"the experiment 'power' has no subsets of {ENOUGH_IMAGES} images"
+        return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
     cell = ["references", "recipe", "model_set", "stage", "bound", "comparison"]
-    table = rows.pivot(index="evaluator", columns=cell, values="sd").to_numpy(dtype=np.float64)
-    low, high = statistics.crossed_interval(table, _generator(evidence))
-    n = f"{table.shape[1]} comparisons, {len(table)} evaluators"
+    table, lower, upper = (
+        rows.pivot(index="evaluator", columns=cell, values=name).to_numpy(dtype=np.float64)
+        for name in ("sd", "sd_low", "sd_high")
+    )
+    low, _ = statistics.crossed_interval(lower, _generator(evidence))
+    _, high = statistics.crossed_interval(upper, _generator(evidence))
+    total, photographs = rows["n_total"].min(), rows["n_photographs"].min()
+    images = f"{total} images" + (f" of {photographs} photographs" if photographs < total else "")
+    n = f"{table.shape[1]} comparisons, {len(table)} evaluators, {images}"
     return Effect(float(table.mean()), low, high, n, len(table))
 
 
@@ -220,7 +240,8 @@ def _pooled(parts: Sequence[Part], evidence: Evidence, what: str, absent: str) -
     if not judged:
         return absent
     found = statistics.pooled(judged, _generator(evidence))
-    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {found.n_images} images"
+    units = f"{found.n_images} {evidence.unit}"
+    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {units}"
     return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
 
 

@@ -199,6 +199,11 @@ class Plan:
         """Return the paths of the conditions of a batch."""
         return [str(condition) for condition in self.batches[wildcards["batch"]]]
 
+    def batch_power(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the paths of a batch's conditions that are of the experiment ``power``."""
+        wanted = set(self.experiments.get("power", ()))
+        return [str(c) for c in self.batches[wildcards["batch"]] if c in wanted]
+
     def batch_references(self, wildcards: Mapping[str, str]) -> list[str]:
         """Return the draws of reference images that a batch needs."""
         return list(dict.fromkeys(c.references for c in self.batches[wildcards["batch"]]))
@@ -280,6 +285,7 @@ class Plan:
             ],
             "bounds": ["bounds"],
             "mixed": ["mixed_sets", "difference_in_means"],
+            "power": ["power"],
             "strategies": ["strategies"],
             "ablation": ["ablation"],
         }
