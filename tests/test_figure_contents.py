@@ -14,6 +14,7 @@ import synthetic_tables as synthetic
 from PIL import Image
 
 from metamers import figures
+from metamers.crops import crop_id
 from metamers.figures import gallery, optimisation
 
 STAGES = ("early", "middle", "late")
@@ -132,11 +133,40 @@ def test_metrics_are_means_with_an_interval_around_them():
     assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.15)
 
 
-def test_a_value_of_a_whole_set_has_no_interval():
-    rows = rows_of(figures.image_metrics(synthetic.image_metrics(SIZE), **NAMED), "measure")
+def test_a_value_of_a_whole_set_has_the_tables_interval():
+    table = synthetic.image_metrics(SIZE)
+    rows = rows_of(figures.image_metrics(table, **NAMED), "measure")
     whole = rows[rows["measure"] == "frechet_efficientnet_lite0"]
-    assert whole["low"].isna().all()
     assert whole["value"].notna().all()
+    assert (whole["low"] + 1).tolist() == pytest.approx(whole["value"].tolist())
+    given = table[table["measure"] == "frechet_efficientnet_lite0"]
+    assert sorted(whole["high"]) == pytest.approx(sorted(given["high"]))
+
+
+def test_intervals_of_crops_are_those_of_their_photographs():
+    table = synthetic.image_metrics(SIZE)
+    ids = table["image_id"].dropna()
+    both = [table.assign(image_id=ids.map(lambda name, k=k: crop_id(name, k))) for k in range(2)]
+    whole, cropped = (
+        rows_of(figures.image_metrics(frame, **NAMED), "measure").query("measure == 'ssim'")
+        for frame in (table, pd.concat(both))
+    )
+    assert set(cropped["n"]) == {2 * SIZE.images}
+    pd.testing.assert_frame_equal(whole[["low", "high"]], cropped[["low", "high"]])
+
+
+def test_spread_is_drawn_with_its_interval_and_says_what_images_are():
+    table = synthetic.power(SIZE)
+    chart = figures.power(table, stages=STAGES)
+    means = rows_of(chart, "sd").query("kind == 'mean'")
+    assert len(means) == 3 * 3 * 3  # stages, comparisons, sizes
+    one = means.query("stage == 'late' and n_images == 80").iloc[0]
+    same = table.query("stage == 'late' and n_images == 80 and comparison == @one.comparison")
+    ends = same[["sd", "sd_low", "sd_high"]].mean().tolist()
+    assert one[["sd", "sd_low", "sd_high"]].tolist() == pytest.approx(ends)
+    assert "crops of 20 photographs and not independent" in svg(chart)
+    alone = synthetic.power(SIZE, photographs=160)
+    assert "not independent" not in svg(figures.power(alone, stages=STAGES))
 
 
 def test_metrics_say_their_better_direction_and_why_they_lack():
