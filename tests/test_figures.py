@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_tables as synthetic
 
-from metamers import figures, tables
+from metamers import chart_style, figures, provenance, tables
 
 STAGES = ("early", "middle", "late")
 BOUNDS = {
@@ -116,6 +116,10 @@ def ensemble_gain(size, flagged=()):
     )
 
 
+def power(size, flagged=()):
+    return figures.power(synthetic.power(size), stages=STAGES)
+
+
 def difference_in_means(size, flagged=()):
     return figures.difference_in_means(synthetic.difference_in_means(size), labels=size.labels)
 
@@ -131,7 +135,7 @@ CONDITIONS: dict[str, Callable] = {
     "losses_after": losses_after,
     "ensemble_gain": ensemble_gain,
 }
-ALL = CONDITIONS | {"difference_in_means": difference_in_means}
+ALL = CONDITIONS | {"difference_in_means": difference_in_means, "power": power}
 
 
 class Elements(HTMLParser):
@@ -150,6 +154,13 @@ def svg(chart):
     buffer = io.StringIO()
     chart.save(buffer, format="svg")
     return buffer.getvalue()
+
+
+def test_figure_of_random_weights_says_so():
+    whole = similarity(QUICKSTART)
+    drawn = svg(chart_style.warned(whole, provenance.RANDOM_WEIGHTS))
+    assert provenance.RANDOM_WEIGHTS in drawn
+    assert provenance.RANDOM_WEIGHTS not in svg(whole)
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())
