@@ -13,9 +13,9 @@ import pytest
 import synthetic_tables as synthetic
 from PIL import Image
 
-from metamers import figures
+from metamers import figures, trace_tables
 from metamers.crops import crop_id
-from metamers.figures import gallery, optimisation
+from metamers.figures import gallery
 
 STAGES = ("early", "middle", "late")
 SIZE = synthetic.QUICKSTART
@@ -275,7 +275,7 @@ def test_an_ensemble_is_first_compared_with_its_own_members():
 
 def test_thinned_traces_keep_the_first_and_the_last_turn():
     table = synthetic.traces(dataclasses.replace(SIZE, sets=1, images=2), turns=1000)
-    thinned = optimisation._thinned(table, points=50)
+    thinned = trace_tables.thinned(table, points=50)
     turns = thinned["turn"].unique()
     assert {0, 999} <= set(turns)
     assert 50 <= len(turns) <= 51

@@ -71,7 +71,8 @@ PREDICTIONS = Table(
 
 TRACES = Table(
     "traces",
-    "Loss of the active model at the end of its turns, during synthesis.",
+    "Loss of the active model at the end of its turns, during synthesis; in `tables/` at most 50 "
+    "turns of each member, the first and the last among them, in `traces/` all.",
     pa.schema(
         [
             *CONDITION,
