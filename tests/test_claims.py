@@ -151,7 +151,7 @@ def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
         | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
-        | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k}
+        | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
         | {"n_total": 400, "n_photographs": photographs}
         for stage in ("early", "late")
         for k, e in enumerate(MODELS, start=1)
@@ -163,7 +163,19 @@ def power(sizes, sd=0.02, photographs=400):
 def test_spread_is_that_of_80_images():
     found = effects.spread(evidence(SHARES, power=power([40, 80, 400])))
     assert found.value == pytest.approx(0.02 * 5)
-    assert found.n == "2 comparisons, 9 evaluators, 400 images"
+    assert found.n == "18 of 18 divergences, 9 evaluators, 400 images"
+
+
+def test_divergences_without_room_to_spread_do_not_count():
+    rows = power([80])
+    rows.loc[rows["evaluator"].isin(MODELS[2:]), "mean"] = 0.999
+    rows.loc[rows["evaluator"] == MODELS[0], "mean"] = 0.01
+    found = effects.spread(evidence(SHARES, power=rows))
+    assert found.value == pytest.approx(0.04)  # the second model's
+    assert found.n.startswith("2 of 18 divergences, 1 evaluators")
+    assert "every divergence is near 0 or 1" in effects.spread(
+        evidence(SHARES, power=rows.assign(mean=1.0))
+    )
 
 
 def test_interval_of_spread_holds_those_of_its_cells():

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from scipy.stats import gaussian_kde
 
 from metamers import densities, distances, power, similarity
 from metamers.densities import Sample
-from metamers.tables import COMPARISONS
+from metamers.tables import COMPARISONS, CONDITION_KEY
 
 SPEED = settings(max_examples=25, deadline=None)
 SCALES = st.floats(1e-6, 1e6)
@@ -382,6 +383,18 @@ def test_no_subset_is_of_one_photograph():
     assert drawn.shape == (500, 30)
     assert (drawn.sum(axis=1) == 3).all()
     assert min(len(set(photographs[row > 0])) for row in drawn) == 2
+
+
+def test_room_is_decided_at_the_largest_number_of_images():
+    rows = [
+        dict.fromkeys(CONDITION_KEY, "any")
+        | {"evaluator": name, "comparison": COMPARISONS[0], "n_images": n, "mean": mean}
+        for name, means in {"a": (0.5, 0.99), "b": (0.99, 0.5), "c": (0.01, 0.02)}.items()
+        for n, mean in zip((20, 80), means, strict=True)
+    ]
+    table = pd.DataFrame(rows, index=range(10, 16)).iloc[::-1]
+    found = power.has_room(table)
+    assert table.loc[found, "evaluator"].tolist() == ["b", "b"]
 
 
 def test_pairs_within_a_photograph_do_not_count():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metamers import analysis, statistics
+from metamers import analysis, power, statistics
 from metamers.cells import Cell, alike, cells, contrast, select
 from metamers.crops import photograph_of
 from metamers.plan import Plan
@@ -202,26 +202,29 @@ def naturalness(evidence: Evidence) -> Effect | str:
 def spread(evidence: Evidence) -> Effect | str:
     """Return the standard deviation of a divergence of 80 images, over evaluators and sets.
 
-    All cells share their photographs, so that the ends of their intervals are averaged as they
-    stand; evaluators and comparisons are resampled beside that.
+    Divergences without room to spread are left out (`power.has_room`). All share their
+    photographs, so that the ends of their intervals are averaged as they stand; evaluators are
+    resampled beside that.
     """
-    rows = evidence.power
-    if rows.empty:
+    table = evidence.power
+    if table.empty:
         return "no experiment 'power'; config/power.yaml has one"
-    rows = rows[rows["n_images"] == ENOUGH_IMAGES]
-    if rows.empty:
+    table = table[table["n_images"] == ENOUGH_IMAGES]
+    if table.empty:
         return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
-    cell = ["references", "recipe", "model_set", "stage", "bound", "comparison"]
-    table, lower, upper = (
-        rows.pivot(index="evaluator", columns=cell, values=name).to_numpy(dtype=np.float64)
-        for name in ("sd", "sd_low", "sd_high")
+    rows = table[power.has_room(table)]
+    if rows.empty:
+        return "every divergence is near 0 or 1, where none spreads"
+    by_evaluator = rows.groupby("evaluator", observed=True)[["sd", "sd_low", "sd_high"]]
+    means, weights = by_evaluator.mean(), by_evaluator.size()
+    (low, _), (_, high) = (
+        statistics.crossed_interval(means[[end]], _generator(evidence), weights=weights)
+        for end in ("sd_low", "sd_high")
     )
-    low, _ = statistics.crossed_interval(lower, _generator(evidence))
-    _, high = statistics.crossed_interval(upper, _generator(evidence))
     total, photographs = rows["n_total"].min(), rows["n_photographs"].min()
     images = f"{total} images" + (f" of {photographs} photographs" if photographs < total else "")
-    n = f"{table.shape[1]} comparisons, {len(table)} evaluators, {images}"
-    return Effect(float(table.mean()), low, high, n, len(table))
+    n = f"{len(rows)} of {len(table)} divergences, {len(means)} evaluators, {images}"
+    return Effect(float(rows["sd"].mean()), low, high, n, len(means))
 
 
 def robust_members(evidence: Evidence) -> Effect | str:

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from metamers import statistics
 from metamers.densities import Sample, divergence
 from metamers.similarity import compared, numbered, pairs_of, samples_of
 from metamers.statistics import RESAMPLES, TAILS
-from metamers.tables import COMPARISONS
+from metamers.tables import COMPARISONS, CONDITION_KEY
 
 Array = NDArray[np.float64]
+
+ROOM = (0.05, 0.95)
+"""Ends of the divergences, in bits, whose spread says something (`has_room`)."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,19 @@ class Power:
     sd_low: float
     sd_high: float
     repeats: int
+
+
+def has_room(table: pd.DataFrame) -> pd.Series:
+    """Return which rows of the table `power` are of a divergence that has room to spread.
+
+    Near 0 and near 1, outside `ROOM`, divergences hardly differ between subsets, however few
+    their images are: they would make any number of images look sufficient. The mean at a cell's
+    largest number of images decides.
+    """
+    cell = [*CONDITION_KEY, "evaluator", "comparison"]
+    largest = table.sort_values("n_images").groupby(cell, observed=True)["mean"].last()
+    means = table[cell].merge(largest.reset_index(), on=cell)["mean"]
+    return means.between(*ROOM).set_axis(table.index)
 
 
 def permutation_p_value(joint: ArrayLike, *, permutations: int = 999, seed: int = 0) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamers import chart_style as style
 from metamers.chart_data import in_order, inline, refuse_other_columns
+from metamers.power import ROOM, has_room
 from metamers.tables import COMPARISONS, POWER
 
 ENOUGH = 80  # images that suffice, by the paper
@@ -22,7 +23,8 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
     """Return a divergence and its standard deviation against the number of images.
 
     A column of panels per stage and a colour per comparison; thin lines are an evaluator and a
-    set each, thick ones their mean, with the mean of the ends of their intervals.
+    set each, thick ones the mean of those with room to spread (`metamers.power.has_room`), with
+    the mean of the ends of their intervals.
 
     Parameters
     ----------
@@ -40,7 +42,8 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
     single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1))
     keys = ["stage", "comparison", "n_images"]
     columns = ["mean", "low", "high", "sd", "sd_low", "sd_high"]
-    means = single.groupby(keys, observed=True)[columns].mean().reset_index()
+    averaged = single[has_room(single)]
+    means = averaged.groupby(keys, observed=True)[columns].mean().reset_index()
     rows = pd.concat([single.assign(kind="single"), means.assign(kind="mean")], ignore_index=True)
     rows["limit"] = np.where(np.arange(len(rows)) == 0, TOLERATED, np.nan)
     shown = in_order(set(rows["stage"]), stages)
@@ -54,7 +57,8 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
         "How many images a divergence needs",
         [_reading(table)],
         [
-            "Thin lines: one evaluator and model set each; thick: their mean. Bands: above, what "
+            "Thin lines: one evaluator and model set each; thick: mean of those between "
+            f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread. Bands: above, what "
             "95 % of the subsets give; below, the 95 % interval over subsets and photographs, "
             "ends averaged. Subsets of n images are drawn without regard to photographs; pairs of "
             "crops of one photograph do not count.",
