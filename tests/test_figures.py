@@ -117,7 +117,7 @@ def ensemble_gain(size, flagged=()):
 
 
 def power(size, flagged=()):
-    return figures.power(synthetic.power(size), stages=STAGES)
+    return figures.power(synthetic.power(size), stages=STAGES, flagged=flagged)
 
 
 def difference_in_means(size, flagged=()):
@@ -134,8 +134,9 @@ CONDITIONS: dict[str, Callable] = {
     "loss_traces": loss_traces,
     "losses_after": losses_after,
     "ensemble_gain": ensemble_gain,
+    "power": power,
 }
-ALL = CONDITIONS | {"difference_in_means": difference_in_means, "power": power}
+ALL = CONDITIONS | {"difference_in_means": difference_in_means}
 
 
 class Elements(HTMLParser):

@@ -196,7 +196,7 @@ def difference_in_means(material: Material) -> alt.VConcatChart:
 
 def power(material: Material) -> alt.VConcatChart:
     """How many images a divergence needs."""
-    return figures.power(material.tables["power"], stages=material.stages)
+    return figures.power(material.tables["power"], stages=material.stages, flagged=material.flagged)
 
 
 def ensemble_gain(material: Material) -> alt.VConcatChart:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metamers import chart_style as style
-from metamers.chart_data import in_order, inline, refuse_other_columns
+from metamers.chart_data import (
+    ConditionKey,
+    in_order,
+    inline,
+    is_flagged,
+    refuse_other_columns,
+)
 from metamers.power import ROOM, has_room
 from metamers.tables import COMPARISONS, POWER
 
@@ -17,9 +23,13 @@ ENOUGH = 80  # images that suffice, by the paper
 TOLERATED = 0.05  # bits; the project's reading of "suffice"
 _CELL = ["references", "recipe", "model_set", "bound", "evaluator"]
 _SIZES = (5, 10, 20, 40, 80, 160, 320)
+_ABOVE = ("mean", "low", "high")
+_BELOW = ("sd", "sd_low", "sd_high")
 
 
-def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
+def power(
+    table: pd.DataFrame, *, stages: Sequence[str], flagged: Collection[ConditionKey] = ()
+) -> alt.VConcatChart:
     """Return a divergence and its standard deviation against the number of images.
 
     A column of panels per stage and a colour per comparison; thin lines are an evaluator and a
@@ -32,6 +42,8 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
         Table `power`.
     stages
         Names of the stages, from shallow to deep.
+    flagged
+        Conditions that are not metamers: a dagger at their stage.
 
     Raises
     ------
@@ -39,17 +51,31 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
         If the table has other columns or no rows.
     """
     refuse_other_columns(table, POWER)
-    single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1))
+    single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
+    with_room = single[has_room(single)]
+    if with_room.empty:
+        raise ValueError("every divergence is near 0 or 1, where none spreads: nothing to draw")
     keys = ["stage", "comparison", "n_images"]
-    columns = ["mean", "low", "high", "sd", "sd_low", "sd_high"]
-    averaged = single[has_room(single)]
-    means = averaged.groupby(keys, observed=True)[columns].mean().reset_index()
-    rows = pd.concat([single.assign(kind="single"), means.assign(kind="mean")], ignore_index=True)
-    rows["limit"] = np.where(np.arange(len(rows)) == 0, TOLERATED, np.nan)
-    shown = in_order(set(rows["stage"]), stages)
+    means = with_room.groupby(keys, observed=True)[[*_ABOVE, *_BELOW]].mean().reset_index()
+    means["kind"] = "mean"
+    above, below = (
+        pd.concat([part, means], ignore_index=True)[["cell", "kind", *keys, *fields]]
+        for part, fields in ((single, _ABOVE), (with_room, _BELOW))
+    )
+    failed = table.assign(flagged=is_flagged(table, flagged))
+    marks = {stage: f"{stage} {style.FLAG}" for stage in set(failed[failed["flagged"]]["stage"])}
+    for rows in (above, below):
+        rows["stage"] = rows["stage"].astype(str).replace(marks)
+    shown = [marks.get(stage, stage) for stage in in_order(set(table["stage"]), stages)]
+    first = alt.Y("mean:Q", title="divergence, bits").scale(domain=[0, 1])
+    second = (
+        alt.Y("sd:Q", title="its standard deviation")
+        .scale(type="log", nice=False, domain=_domain(below))
+        .axis(values=[0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5], format="~g")
+    )
     chart = alt.vconcat(
-        _panels(rows, shown, "mean", ("low", "high"), "divergence, bits", labelled=True),
-        _panels(rows, shown, "sd", ("sd_low", "sd_high"), "its standard deviation", limit=True),
+        _panels(above, shown, first, _ABOVE[1:], alt.Header()),
+        _panels(below, shown, second, _BELOW[1:], alt.Header(labels=False), limit=TOLERATED),
         spacing=14,
     )
     return style.finish(
@@ -58,12 +84,14 @@ def power(table: pd.DataFrame, *, stages: Sequence[str]) -> alt.VConcatChart:
         [_reading(table)],
         [
             "Thin lines: one evaluator and model set each; thick: mean of those between "
-            f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread. Bands: above, what "
+            f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread and alone are drawn below. "
+            "Bands: above, what "
             "95 % of the subsets give; below, the 95 % interval over subsets and photographs, "
             "ends averaged. Subsets of n images are drawn without regard to photographs; pairs of "
             "crops of one photograph do not count.",
             f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} bits, which this "
             "project takes for enough.",
+            *style.flag_notes(failed, f"{style.FLAG}, some of a stage's"),
         ],
         width=230 * len(shown) + 60,
     )
@@ -86,72 +114,47 @@ def _reading(table: pd.DataFrame) -> str:
 def _panels(
     rows: pd.DataFrame,
     stages: list[str],
-    field: str,
+    y: alt.Y,
     ends: tuple[str, str],
-    title: str,
-    *,
-    labelled: bool = False,
-    limit: bool = False,
+    header: alt.Header,
+    limit: float | None = None,
 ) -> alt.FacetChart:
     low, high = ends
-    kept = ["stage", "comparison", "kind", "cell", "n_images", "limit", field, low, high]
-    drawn = rows[kept]
     sizes = [size for size in _SIZES if size <= rows["n_images"].max()]
-    x = alt.X("n_images:Q", title="images")
-    x = x.scale(type="log", domain=[sizes[0] / 1.1, sizes[-1] * 1.1], nice=False)
-    scale = (
-        alt.Scale(type="log", nice=False, domain=_domain(drawn, field, low, high))
-        if limit
-        else alt.Scale(domain=[0, 1])
-    )
+    x = alt.X("n_images:Q", title="images").axis(values=sizes, grid=False)
     names = [name for name in COMPARISONS if name in set(rows["comparison"])]
-    base = alt.Chart().encode(
-        x=x.axis(values=sizes, grid=False),
-        color=alt.Color("comparison:N", title=None)
-        .scale(domain=names, range=list(style.CATEGORIES[: len(names)]))
-        .legend(orient="bottom", direction="vertical", symbolOpacity=1),
+    colour = alt.Color("comparison:N", title=None).scale(
+        domain=names, range=list(style.CATEGORIES[: len(names)])
     )
-    y = alt.Y(f"{field}:Q", title=title, scale=scale)
-    if limit:
-        y = y.axis(values=[0.005, 0.01, 0.02, 0.05, 0.1, 0.2], format="~g")
-    average, single = alt.datum.kind == "mean", alt.datum.kind == "single"
-    tooltip = ["comparison:N", "n_images:Q", f"{field}:Q", f"{low}:Q", f"{high}:Q"]
-    thick = base.transform_filter(average)
+    base = alt.Chart().encode(
+        x=x.scale(type="log", domain=[sizes[0] / 1.1, sizes[-1] * 1.1], nice=False),
+        color=colour.legend(orient="bottom", direction="vertical", symbolOpacity=1),
+    )
+    thick = base.transform_filter(alt.datum.kind == "mean")
+    thin = base.transform_filter(alt.datum.kind == "single")
+    rule = alt.Chart().mark_rule(color=style.FAINT, strokeDash=style.DASH)
     layers = [
-        alt.Chart()
-        .transform_filter(f"datum.kind === 'mean' && datum.n_images === {ENOUGH}")
-        .mark_rule(color=style.FAINT, strokeDash=style.DASH)
-        .encode(x="n_images:Q"),
-        base.transform_filter(single)
-        .mark_line(strokeWidth=0.6, opacity=0.35)
-        .encode(y=y, detail="cell:N"),
-        thick.mark_area(opacity=0.18).encode(y=alt.Y(f"{low}:Q"), y2=f"{high}:Q"),
+        rule.encode(x=alt.XDatum(ENOUGH)),
+        *([] if limit is None else [rule.encode(y=alt.YDatum(limit))]),
+        thin.mark_line(strokeWidth=0.6, opacity=0.4).encode(y=y, detail="cell:N"),
+        thick.mark_area(opacity=0.18).encode(y=f"{low}:Q", y2=f"{high}:Q"),
         thick.mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=26, filled=True)).encode(
-            y=y, tooltip=tooltip
+            y=y, tooltip=["comparison:N", "n_images:Q", y.shorthand, f"{low}:Q", f"{high}:Q"]
         ),
     ]
-    if limit:
-        layers.append(
-            alt.Chart()
-            .transform_filter(average)
-            .transform_calculate(limit=f"{TOLERATED}")
-            .mark_rule(color=style.FAINT, strokeDash=style.DASH)
-            .encode(y="limit:Q")
-        )
-    header = alt.Header() if labelled else alt.Header(labels=False)
     return (
         alt.layer(*layers)
         .properties(width=200, height=170)
         .facet(
             column=alt.Column("stage:N", sort=stages, title=None, header=header),
-            data=inline(drawn),
+            data=inline(rows),
         )
     )
 
 
-def _domain(rows: pd.DataFrame, *fields: str) -> list[float]:
-    values = rows[list(fields)].to_numpy(dtype=float)
+def _domain(rows: pd.DataFrame) -> list[float]:
+    values = rows[list(_BELOW)].to_numpy(dtype=float)
     values = values[np.isfinite(values) & (values > 0)]
     if not values.size:
         raise ValueError("no standard deviation is finite and above 0: there is nothing to draw")
-    return [max(float(values.min()), 1e-4) / 1.1, max(float(values.max()), TOLERATED) * 1.1]
+    return [min(float(values.min()), TOLERATED) / 1.1, max(float(values.max()), TOLERATED) * 1.1]
