@@ -155,8 +155,13 @@ def image_metrics(size):
             value = np.nan if measure.weights else rng.normal(level, 2)
             image_id = f"image_{k}" if measure.per_image else None
             row = {"measure": measure.name, "image_id": image_id, "value": value}
+            row |= {"low": None, "high": None} if measure.per_image else _around(value)
             rows.append(key(condition) | row | {"status": status})
     return frame(tables.IMAGE_METRICS, rows)
+
+
+def _around(value):
+    return {"low": value - 1, "high": value + 1}
 
 
 def mixed_sets(size):
@@ -203,6 +208,20 @@ def difference_in_means(size):
             }
         )
     return frame(tables.DIFFERENCE_IN_MEANS, rows)
+
+
+def power(size, photographs=20):
+    rng = np.random.default_rng(10)
+    cells = itertools.product(size.conditions, size.models[:4], tables.COMPARISONS, (5, 20, 80))
+    rows = []
+    for condition, evaluator, comparison, number in cells:
+        level, sd = rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.4) / number**0.5
+        ends = {"low": max(level - 2 * sd, 0), "high": min(level + 2 * sd, 1)}
+        spread = {"sd": sd, "sd_low": 0.8 * sd, "sd_high": 1.3 * sd}
+        row = {"evaluator": evaluator, "member": False, "comparison": comparison}
+        total = {"n_images": number, "repeats": 200, "n_total": 160, "n_photographs": photographs}
+        rows.append(key(condition) | row | total | {"mean": level} | ends | spread)
+    return frame(tables.POWER, rows)
 
 
 def pictures(size, images=3, side=64):

@@ -9,6 +9,7 @@ from judged import recognition
 from metamers import claims, effects, tables
 from metamers.effects import Effect, Evidence
 from metamers.plan import Condition, Plan
+from metamers.provenance import RANDOM_WEIGHTS
 from metamers.zoo import ModelSpec, Weights
 
 SETS = {
@@ -38,6 +39,7 @@ def plan(sets, radius="8/255"):
     few = axes | {"model_sets": ["cnn"], "stages": ["late"], "bounds": list(bounds)}
     config = {
         "seed": 0,
+        "random_weights": False,
         "stages": {"early": 0.2, "late": 0.8},
         "bounds": bounds,
         "evaluators": list(MODELS),
@@ -145,10 +147,12 @@ def test_metric_that_was_not_computed_gives_its_reason():
     assert found == "CLIP-IQA: not computed: weights missing"
 
 
-def power(sizes, sd=0.02):
+def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
         | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
+        | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
+        | {"n_total": 400, "n_photographs": photographs}
         for stage in ("early", "late")
         for k, e in enumerate(MODELS, start=1)
         for n in sizes
@@ -159,11 +163,46 @@ def power(sizes, sd=0.02):
 def test_spread_is_that_of_80_images():
     found = effects.spread(evidence(SHARES, power=power([40, 80, 400])))
     assert found.value == pytest.approx(0.02 * 5)
-    assert found.n == "2 comparisons, 9 evaluators"
+    assert found.n == "18 of 18 divergences, 9 evaluators, 400 images"
+
+
+def test_divergences_without_room_to_spread_do_not_count():
+    rows = power([80])
+    rows.loc[rows["evaluator"].isin(MODELS[2:]), "mean"] = 0.999
+    rows.loc[rows["evaluator"] == MODELS[0], "mean"] = 0.01
+    found = effects.spread(evidence(SHARES, power=rows))
+    assert found.value == pytest.approx(0.04)  # the second model's
+    assert found.n.startswith("2 of 18 divergences, 1 evaluators")
+    assert "every divergence is near 0 or 1" in effects.spread(
+        evidence(SHARES, power=rows.assign(mean=1.0))
+    )
+
+
+def test_interval_of_spread_holds_those_of_its_cells():
+    rows = power([80]).assign(sd=0.02, sd_low=0.018, sd_high=0.026)
+    found = effects.spread(evidence(SHARES, power=rows))
+    assert (found.low, found.value, found.high) == pytest.approx((0.018, 0.02, 0.026))
+
+
+def test_spread_says_that_images_are_crops():
+    found = effects.spread(evidence(SHARES, power=power([80], photographs=20)))
+    assert found.n.endswith("400 images of 20 photographs")
 
 
 def test_spread_needs_twice_80_images():
-    assert "fewer than 160 images" in effects.spread(evidence(SHARES, power=power([40, 100])))
+    assert "fewer than 160 images" in effects.spread(evidence(SHARES, power=power([20, 40])))
+    assert effects.spread(evidence(SHARES)).startswith("no experiment 'power'")
+
+
+def test_random_weights_decide_no_claim():
+    run = evidence(SHARES)
+    run.plan.config["random_weights"] = True
+    judged = claims.judge(run)
+    assert set(judged["verdict"]) == {claims.UNTESTABLE}
+    assert set(judged["reason"]) == {"the weights are random"}
+    stamp = {"run": "check", "weights": RANDOM_WEIGHTS}
+    assert RANDOM_WEIGHTS in claims.markdown(judged, stamp)
+    assert RANDOM_WEIGHTS not in claims.markdown(judged, {"run": "quick", "weights": "other"})
 
 
 def test_coefficient_of_robust_members_is_taken_from_the_regression():

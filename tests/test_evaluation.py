@@ -9,7 +9,7 @@ from conftest import ROOT
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from metamers import activations, distances, evaluation, images, job, tables, tabulation
+from metamers import activations, crops, distances, evaluation, images, job, tables, tabulation
 from metamers.activations import ReferenceDistances, compare
 from metamers.metamer_files import Metamers
 from metamers.plan import Condition
@@ -26,7 +26,7 @@ IDS = [f"i{k}" for k in range(N)]
 
 @pytest.fixture
 def compared():
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), N)
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
     return compare(references, distances.as_source(METAMERS), IDS, seed=0)
 
 
@@ -40,7 +40,7 @@ def test_relative_distance_and_correlation_equal_scipys(compared):
 
 
 def test_percentile_counts_the_unrelated_pairs_that_are_as_close():
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), N)
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
     pairs = squareform(pdist(REFERENCES)) / np.linalg.norm(REFERENCES, axis=1)[:, None]
     null = np.sort(pairs[~np.eye(N, dtype=bool)])
     np.testing.assert_allclose(references.null.relative_l2, null)
@@ -68,9 +68,24 @@ def test_only_so_many_features_are_ranked_and_always_the_same(monkeypatch):
 
 def test_power_has_subsets_of_at_most_half_the_images(monkeypatch):
     monkeypatch.setattr(activations, "POWER_SIZES", (4, 6, 8))
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), N)
-    found = compare(references, distances.as_source(METAMERS), IDS, seed=0)["power"]
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    source = distances.as_source(METAMERS)
+    found = compare(references, source, IDS, seed=0, with_power=True)["power"]
     assert set(found["n_images"]) == {4, 6}
+    assert set(found["n_total"]) == set(found["n_photographs"]) == {N}
+    assert compare(references, source, IDS, seed=0)["power"].empty
+
+
+def test_crops_of_one_photograph_are_not_unrelated():
+    ids = [crops.crop_id(f"i{k // 3}", k % 3) for k in range(N)]
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), ids)
+    assert references.null.relative_l2.size == N * (N - 3)
+    found = compare(references, distances.as_source(METAMERS), ids, seed=0)
+    apart = squareform([a // 3 != b // 3 for a in range(N) for b in range(a + 1, N)]) > 0
+    ratio = np.median(squareform(pdist(METAMERS))[apart]) / np.median(
+        squareform(pdist(REFERENCES))[apart]
+    )
+    assert found["similarity"]["median_ratio"][0] == pytest.approx(ratio)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import pytest
 import synthetic_tables as synthetic
 from PIL import Image
 
-from metamers import figures
-from metamers.figures import gallery, optimisation
+from metamers import figures, trace_tables
+from metamers.crops import crop_id
+from metamers.figures import gallery
 
 STAGES = ("early", "middle", "late")
 SIZE = synthetic.QUICKSTART
@@ -132,11 +133,40 @@ def test_metrics_are_means_with_an_interval_around_them():
     assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.15)
 
 
-def test_a_value_of_a_whole_set_has_no_interval():
-    rows = rows_of(figures.image_metrics(synthetic.image_metrics(SIZE), **NAMED), "measure")
+def test_a_value_of_a_whole_set_has_the_tables_interval():
+    table = synthetic.image_metrics(SIZE)
+    rows = rows_of(figures.image_metrics(table, **NAMED), "measure")
     whole = rows[rows["measure"] == "frechet_efficientnet_lite0"]
-    assert whole["low"].isna().all()
     assert whole["value"].notna().all()
+    assert (whole["low"] + 1).tolist() == pytest.approx(whole["value"].tolist())
+    given = table[table["measure"] == "frechet_efficientnet_lite0"]
+    assert sorted(whole["high"]) == pytest.approx(sorted(given["high"]))
+
+
+def test_intervals_of_crops_are_those_of_their_photographs():
+    table = synthetic.image_metrics(SIZE)
+    ids = table["image_id"].dropna()
+    both = [table.assign(image_id=ids.map(lambda name, k=k: crop_id(name, k))) for k in range(2)]
+    whole, cropped = (
+        rows_of(figures.image_metrics(frame, **NAMED), "measure").query("measure == 'ssim'")
+        for frame in (table, pd.concat(both))
+    )
+    assert set(cropped["n"]) == {2 * SIZE.images}
+    pd.testing.assert_frame_equal(whole[["low", "high"]], cropped[["low", "high"]])
+
+
+def test_spread_is_drawn_with_its_interval_and_says_what_images_are():
+    table = synthetic.power(SIZE)
+    chart = figures.power(table, stages=STAGES)
+    means = rows_of(chart, "sd").query("kind == 'mean'")
+    assert len(means) == 3 * 3 * 3  # stages, comparisons, sizes; all between .1 and .9
+    one = means.query("stage == 'late' and n_images == 80").iloc[0]
+    same = table.query("stage == 'late' and n_images == 80 and comparison == @one.comparison")
+    ends = same[["sd", "sd_low", "sd_high"]].mean().tolist()
+    assert one[["sd", "sd_low", "sd_high"]].tolist() == pytest.approx(ends)
+    assert "crops of 20 photographs and not independent" in svg(chart)
+    alone = synthetic.power(SIZE, photographs=160)
+    assert "not independent" not in svg(figures.power(alone, stages=STAGES))
 
 
 def test_metrics_say_their_better_direction_and_why_they_lack():
@@ -245,7 +275,7 @@ def test_an_ensemble_is_first_compared_with_its_own_members():
 
 def test_thinned_traces_keep_the_first_and_the_last_turn():
     table = synthetic.traces(dataclasses.replace(SIZE, sets=1, images=2), turns=1000)
-    thinned = optimisation._thinned(table, points=50)
+    thinned = trace_tables.thinned(table, points=50)
     turns = thinned["turn"].unique()
     assert {0, 999} <= set(turns)
     assert 50 <= len(turns) <= 51

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_tables as synthetic
 
-from metamers import figures, tables
+from metamers import chart_style, figures, provenance, tables
 
 STAGES = ("early", "middle", "late")
 BOUNDS = {
@@ -116,6 +116,10 @@ def ensemble_gain(size, flagged=()):
     )
 
 
+def power(size, flagged=()):
+    return figures.power(synthetic.power(size), stages=STAGES, flagged=flagged)
+
+
 def difference_in_means(size, flagged=()):
     return figures.difference_in_means(synthetic.difference_in_means(size), labels=size.labels)
 
@@ -140,6 +144,7 @@ CONDITIONS: dict[str, Callable] = {
     "loss_traces": loss_traces,
     "losses_after": losses_after,
     "ensemble_gain": ensemble_gain,
+    "power": power,
 }
 ALL = CONDITIONS | {
     "difference_in_means": difference_in_means,
@@ -163,6 +168,13 @@ def svg(chart):
     buffer = io.StringIO()
     chart.save(buffer, format="svg")
     return buffer.getvalue()
+
+
+def test_figure_of_random_weights_says_so():
+    whole = similarity(QUICKSTART)
+    drawn = svg(chart_style.warned(whole, provenance.RANDOM_WEIGHTS))
+    assert provenance.RANDOM_WEIGHTS in drawn
+    assert provenance.RANDOM_WEIGHTS not in svg(whole)
 
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES.keys())

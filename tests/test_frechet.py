@@ -115,6 +115,51 @@ def test_interval_is_the_quantiles_of_resampled_images():
     assert interval == pytest.approx(tuple(np.quantile(slow, [0.025, 0.975])))
 
 
+def test_pairs_of_crops_of_one_photograph_are_left_out():
+    references, metamers = features(13), features(14, scale=1.5)
+    photographs = np.repeat(np.arange(4), 3)
+    total, pairs = 0.0, 0
+    for i in range(12):
+        for j in range(12):
+            if i // 3 != j // 3:
+                within = sum((f[i] @ f[j] / 6 + 1) ** 3 for f in (references, metamers))
+                total += within - 2 * (references[i] @ metamers[j] / 6 + 1) ** 3
+                pairs += 1
+    found = frechet.kernel_distance(references, metamers, photographs=photographs)
+    assert found == pytest.approx(total / pairs)
+    low, high = frechet.kernel_distance_interval(references, metamers, photographs=photographs)
+    assert low < found < high
+
+
+def paired(seed, n, d=30):
+    references = features(seed, n=n, d=d)
+    return references, 1.2 * references + 0.5 * features(seed + 10_000, n=n, d=d)
+
+
+def test_interval_of_frechet_distance_is_where_other_images_put_it():
+    # fewer images than features: the covariances are rank-deficient, the distance biased
+    found = [frechet.frechet_distance(*paired(seed, 24)) for seed in range(300)]
+    expected = np.mean(found)
+    ends = [frechet.frechet_interval(*paired(s, 24), halves=60) for s in range(500, 600)]
+    inside = np.mean([low <= expected <= high for low, high in ends])
+    assert 0.85 <= inside <= 1
+    widths = [high - low for low, high in ends]
+    assert np.mean(widths) == pytest.approx(2 * 1.96 * np.std(found), rel=0.25)
+
+
+def test_interval_of_frechet_distance_keeps_crops_together():
+    references, metamers = (np.repeat(f, 6, axis=0) for f in paired(7, 16))
+    own = np.repeat(np.arange(16), 6)
+    together = frechet.frechet_interval(references, metamers, photographs=own)
+    apart = frechet.frechet_interval(references, metamers)
+    assert together[1] - together[0] > 1.5 * (apart[1] - apart[0])
+
+
+def test_three_photographs_have_no_interval():
+    with pytest.raises(ValueError, match="3 images are too few"):
+        frechet.frechet_interval(*paired(8, 3))
+
+
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [

@@ -139,7 +139,7 @@ def test_strange_settings_are_all_named():
     with pytest.raises(ImagesError) as caught:
         draw(FEW, {"categories": 10, "per_class": 0, "limit": True, "seed": 1}, 0, "main")
     assert list(caught.value.problems) == [
-        "references.main.seed is not a key; keys are categories, per_class, limit",
+        "references.main.seed is not a key; keys are categories, per_class, limit, crops_per_image",
         "references.main.categories is 10; allowed is 16",
         "references.main.per_class is 0; expected a number from 1",
         "references.main.limit is True; expected a number from 1",

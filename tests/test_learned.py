@@ -4,14 +4,19 @@ import dataclasses
 import hashlib
 import warnings
 
+import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from test_quality import IDS, natural
 from torch import nn
 
-from metamers import frechet, learned, quality
+from metamers import classifiers, frechet, learned, quality, zoo
 from metamers.measures import WEIGHTS
 from metamers.weight_errors import UnsafePickleError, WrongHashError
+from metamers.zoo import ModelSpec
+
+ZOO = zoo.read(ROOT / "config/models.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -291,7 +296,7 @@ def test_perceptual_distance_is_lpips_with_unit_weights(cache, metamers, referen
 
 
 def test_a_classifier_gives_layers_by_depth_and_distances_in_its_last(metamers, references):
-    spec = type("Row", (), {"name": "grey", "blocks": ("blocks.*",)})
+    spec = type("Row", (), {"name": "grey", "blocks": ("blocks.*",), "channels": "first"})
     layers = learned.classifier_layers(Grey(), spec)
     shapes = [tuple(layer.shape[1:]) for layer in layers(references)]
     assert shapes == [(3, 64, 64)] * 2 + [(3, 32, 32)] * 3
@@ -304,6 +309,53 @@ def test_a_classifier_gives_layers_by_depth_and_distances_in_its_last(metamers, 
     assert found.value["kid_grey"] == pytest.approx(kernel, rel=1e-4)
     assert found.value["perceptual_grey"].min() > 0
     assert set(found.status[["frechet_grey", "perceptual_grey"]]) == {"computed"}
+
+
+class Turned(nn.Module):
+    """A module whose images have their channels last."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images):
+        return self.inner(images.movedim(-1, 1)).movedim(1, -1)
+
+
+class ChannelsLast(Grey):
+    """The same, with activations as Swin transformers have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.Sequential(*(Turned(block) for block in self.blocks))
+
+    def forward(self, images):
+        return self.blocks(images.movedim(1, -1)).flatten(1)
+
+
+def test_channels_that_stand_last_give_the_same_features_and_distances(metamers, references):
+    first, last = (
+        type("Row", (), {"blocks": ("blocks.*",), "channels": place}) for place in ("first", "last")
+    )
+    tools = quality.instruments(
+        layers={
+            "first": learned.classifier_layers(Grey(), first),
+            "last": learned.classifier_layers(ChannelsLast(), last),
+        }
+    )
+    found = quality.measure(metamers, references, IDS, tools).set_index("measure")["value"]
+    for measure in ("frechet", "kid", "perceptual"):
+        one, other = (np.atleast_1d(found[f"{measure}_{name}"]) for name in ("first", "last"))
+        assert other.astype(float) == pytest.approx(one.astype(float), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in ZOO if name.startswith("swin")])
+def test_rows_of_swin_transformers_say_where_their_channels_are(name):
+    spec = ModelSpec.of({"name": name} | ZOO[name] | {"weights": {"source": "random"}})
+    layers = learned.classifier_layers(classifiers.build(spec), spec)
+    with torch.inference_mode():
+        found = layers(torch.rand(1, 3, 224, 224))
+    assert [tuple(layer.shape[1:]) for layer in found[-2:]] == [(512, 14, 14), (1024, 7, 7)]
 
 
 def test_features_of_tokens_are_averaged_over_tokens():

@@ -35,6 +35,8 @@ def test_cards_say_what_they_are():
         assert card.name == name
         assert card.label
         assert card.range
+        assert card.definition
+        assert card.library
         assert card.source
 
 

@@ -12,6 +12,7 @@ from scipy import stats
 from metamers import tables
 from metamers.composition import fitted, regression
 from metamers.mixed import difference_in_means, mixed_sets
+from metamers.mixing import draw_sets
 from metamers.zoo import ModelSpec, Normalisation, Weights
 
 N_IMAGES = 200
@@ -234,6 +235,25 @@ def test_frames_are_the_declared_tables(strict, tmp_path):
     tables.write(tables.DIFFERENCE_IN_MEANS, difference_in_means(frame), tmp_path / "d.parquet")
     tables.write(tables.MIXED_REGRESSION, regression(frame, zoo), tmp_path / "r.parquet")
     assert len(tables.read(tables.MIXED_SETS, tmp_path / "sets.parquet")) == len(members) == 14
+
+
+def test_the_papers_shape_without_an_effect_has_no_finding():
+    # 100 sets of 2 to 10 of 31 models; of 31 corrected p-values none is small, in most seeds
+    models = [f"m{k:02d}" for k in range(31)]
+    members = draw_sets("mixed", {"count": 100, "sizes": [2, 10]}, models, seed=0)
+    values = np.random.default_rng(0).normal(0.75, 0.1, 100)
+    frame = mixed_frame(members, values)
+    differences = difference_in_means(frame)
+    assert len(differences) == 31
+    assert differences["n_sets"].unique().tolist() == [100]
+    assert differences["p_adjusted"].min() > 0.05
+    assert (differences["low"] < differences["high"]).all()
+    zoo = {name: spec(name, training="robust" if name < "m08" else "standard") for name in models}
+    terms = regression(frame, zoo | {n: spec(n, family="transformer") for n in models[20:]})
+    assert (terms["regression"] == "members").sum() == 31
+    estimated = terms.set_index("term").loc[["size", "robust", "transformer"]]
+    assert set(estimated["status"]) == {"estimated"}
+    assert (estimated["p_adjusted"] > 0.05).all()
 
 
 def test_no_sets_give_empty_tables():

@@ -63,8 +63,16 @@ def test_what_differs_is_said():
     assert paper.differing(OWN, OWN) == "nothing"
 
 
+def test_random_weights_are_the_first_that_differs():
+    own = plan({"total_steps": 70, "steps_per_turn": 10})
+    own.config["random_weights"] = True
+    said = paper.differing(paper.settings()["main"], paper.setting_of(own, "main", images=400))
+    assert said.startswith("random weights for trained ones; zoo:")
+
+
 def plan(budget):
     config = {
+        "random_weights": False,
         "evaluators": ["a", "b", "c"],
         "model_sets": {"one": ["a"], "pair": ["a", "b"]},
         "preprocessing": {"size": 96},

@@ -61,6 +61,47 @@ def test_null_removes_an_experiment(config, zoo_rows):
     assert "mixed_sets" not in plan.tables
 
 
+def overlaid(config, name):
+    """Return the default with a file of the configuration over it, as Snakemake merges them."""
+
+    def merged(one, other):
+        if not (isinstance(one, dict) and isinstance(other, dict)):
+            return other
+        return one | {key: merged(one.get(key), value) for key, value in other.items()}
+
+    return merged(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+
+
+def test_random_weights_of_two_rows_of_one_architecture_differ(config, zoo_rows):
+    plan = Plan.from_config(config | {"random_weights": True}, zoo_rows)
+    rows = plan.rows(["resnet18", "resnet18_robust"])
+    assert rows[0]["architecture"] == rows[1]["architecture"]
+    assert [row["weights"]["source"] for row in rows] == ["random", "random"]
+    assert rows[0]["weights"]["seed"] != rows[1]["weights"]["seed"]
+
+
+def test_mixed_check_has_the_papers_shape(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "mixed_check.yaml"), zoo_rows)
+    sets = {plan.model_sets[c.model_set] for c in plan.conditions}
+    assert len(sets) == len(plan.conditions) == 100
+    assert {len(members) for members in sets} == set(range(2, 11))
+    kinds = {(zoo_rows[m]["family"], zoo_rows[m]["training"]) for m in plan.config["evaluators"]}
+    assert {("cnn", "standard"), ("cnn", "robust"), ("transformer", "robust")} <= kinds
+
+
+def test_power_is_of_its_own_conditions_alone(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "power.yaml"), zoo_rows)
+    assert plan.figures == ["power"]
+    assert plan.batch_power({"batch": "000-of-001"}) == [str(c) for c in plan.conditions]
+    quickstart = Plan.from_config(config, zoo_rows)
+    assert not any(quickstart.batch_power({"batch": batch}) for batch in quickstart.batches)
+
+
+def test_power_of_the_paper_makes_no_metamer_of_its_own(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "paper.yaml"), zoo_rows)
+    assert set(plan.experiments["power"]) < set(plan.experiments["main"])
+
+
 def test_drawn_sets_are_the_same_for_a_seed_and_all_different():
     models = [f"m{i}" for i in range(31)]
     draw = {"count": 100, "sizes": [2, 10]}

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from scipy.stats import gaussian_kde
 
 from metamers import densities, distances, power, similarity
 from metamers.densities import Sample
-from metamers.tables import COMPARISONS
+from metamers.tables import COMPARISONS, CONDITION_KEY
 
 SPEED = settings(max_examples=25, deadline=None)
 SCALES = st.floats(1e-6, 1e6)
@@ -179,7 +180,7 @@ def test_wholly_collapsed_activations_have_a_divergence_of_zero():
 def test_bootstrap_leaves_out_pairs_of_an_image_with_itself():
     # the same resamples, made by repeating rows and dropping their zero distances
     references, metamers = activations(4, n=12), activations(5, n=12, scale=1.4)
-    counts = similarity._resampled_counts(12, 6, seed=3)
+    counts = similarity._resampled_counts(np.arange(12), 6, seed=3)
     rows, slow = similarity.compare(references, metamers, resamples=6, seed=3), []
     for count in counts.astype(int):
         drawn = np.repeat(np.arange(12), count)
@@ -280,8 +281,8 @@ def test_power_at_all_images_is_the_divergence_itself():
     )
     rows = power.power(*arguments, sizes=[20], repeats=3)
     for row, whole in zip(rows, similarity.divergences(*arguments, resamples=0), strict=True):
-        assert row.mean == pytest.approx(whole.divergence, abs=1e-12)
-        assert row.sd == pytest.approx(0.0, abs=1e-12)
+        assert row.mean == row.low == row.high == pytest.approx(whole.divergence, abs=1e-12)
+        assert np.isnan(row.sd)
 
 
 def test_power_uses_the_distances_of_a_subset_only():
@@ -304,6 +305,111 @@ def test_spread_shrinks_with_the_number_of_images():
     rows = power.power(*matrices, np.linalg.norm(first - second, axis=1), [10, 30], repeats=60)
     spreads = {row.n_images: row.sd for row in rows if row.comparison == COMPARISONS[0]}
     assert spreads[30] < 0.8 * spreads[10]
+
+
+def distances_of(first, second):
+    return (
+        squareform(pdist(first)),
+        squareform(pdist(second)),
+        np.linalg.norm(first - second, axis=1),
+    )
+
+
+def clustered(seed, photographs, crops):
+    """Images of photographs, half of whose variance is common to a photograph's crops."""
+    generator = np.random.default_rng(seed)
+    common = np.repeat(generator.normal(size=(photographs, 30)), crops, axis=0)
+    first = (common + generator.normal(size=common.shape)) / 2**0.5
+    second = 1.15 * first + 0.5 * generator.normal(size=common.shape)
+    return distances_of(first, second), np.repeat(np.arange(photographs), crops)
+
+
+def test_spread_is_that_of_so_many_independent_images():
+    # 20 images at a time, anew each time, against subsets of 160 crops of 20 photographs
+    fresh = [similarity.divergences(*clustered(s, 20, 1)[0], resamples=0)[0] for s in range(150)]
+    truth = np.std([row.divergence for row in fresh], ddof=1)
+    rows = []
+    for seed in range(12):
+        matrices, photographs = clustered(1000 + seed, 20, 8)
+        rows.append(power.power(*matrices, [20], repeats=60, seed=seed, photographs=photographs)[0])
+    # 20 photographs and 60 subsets: 18 and 9 % of error, of 12 of them 6 %; of the truth 6 %
+    assert np.mean([row.sd for row in rows]) == pytest.approx(truth, rel=0.25)
+    assert sum(row.sd_low < truth < row.sd_high for row in rows) >= 9
+
+
+def test_overlap_of_subsets_is_made_good():
+    # without it, subsets of 40 of 80 would seem to differ less by 1 / sqrt(2)
+    matrices, _ = clustered(3, 80, 1)
+    row = power.power(*matrices, [40], repeats=200)[0]
+    first, second = (
+        np.random.default_rng(0)
+        .random((200, 80))
+        .argsort(axis=1)
+        .reshape(200, 2, 40)
+        .swapaxes(0, 1)
+    )
+    halves = [
+        [
+            similarity.divergences(
+                *(m[np.ix_(h, h)] for m in matrices[:2]), matrices[2][h], resamples=0
+            )[0].divergence
+            for h in half
+        ]
+        for half in (first, second)
+    ]
+    # two halves of one set have no image in common, so that their difference is not understated
+    apart = np.std(np.subtract(*halves), ddof=1) / 2**0.5
+    assert row.sd == pytest.approx(apart, rel=0.25)
+
+
+def test_crops_that_are_alike_make_a_spread_no_surer():
+    generator = np.random.default_rng(4)
+    first = np.repeat(generator.normal(size=(10, 30)), 8, axis=0)
+    second = 1.2 * first + np.repeat(0.5 * generator.normal(size=(10, 30)), 8, axis=0)
+    own = np.repeat(np.arange(10), 8)
+    samples = similarity.samples_of(*distances_of(first, second), own)
+    pair = similarity.compared(samples, COMPARISONS[0])
+    by_photograph, by_image = (
+        power._variance_factors(pair, numbers, np.random.default_rng(0)).std()
+        for numbers in (own, np.arange(80))
+    )
+    # eight images that are one: its share of the variance is known an eighth as often
+    assert by_photograph == pytest.approx(8**0.5 * by_image, rel=0.15)
+
+
+def test_no_subset_is_of_one_photograph():
+    photographs = np.repeat(np.arange(3), 10)
+    drawn = power._subsets(photographs, 3, 500, np.random.default_rng(0))
+    assert drawn.shape == (500, 30)
+    assert (drawn.sum(axis=1) == 3).all()
+    assert min(len(set(photographs[row > 0])) for row in drawn) == 2
+
+
+def test_room_is_decided_at_the_largest_number_of_images():
+    rows = [
+        dict.fromkeys(CONDITION_KEY, "any")
+        | {"evaluator": name, "comparison": COMPARISONS[0], "n_images": n, "mean": mean}
+        for name, means in {"a": (0.5, 0.99), "b": (0.99, 0.5), "c": (0.01, 0.02)}.items()
+        for n, mean in zip((20, 80), means, strict=True)
+    ]
+    table = pd.DataFrame(rows, index=range(10, 16)).iloc[::-1]
+    found = power.has_room(table)
+    assert table.loc[found, "evaluator"].tolist() == ["b", "b"]
+
+
+def test_pairs_within_a_photograph_do_not_count():
+    matrices, photographs = clustered(5, 6, 4)
+    found = similarity.samples_of(*matrices, photographs)
+    assert found["reference-reference"].values.size == 24 * 20 / 2
+    assert found["reference-metamer"].values.size == 24
+    with pytest.raises(ValueError, match="2 images are too few"):
+        similarity.samples_of(*matrices, np.repeat([0, 1], 12))
+
+
+def test_photographs_are_resampled_with_all_their_crops():
+    counts = similarity._resampled_counts(np.repeat(np.arange(5), 3), 50, seed=0)
+    assert (counts.reshape(50, 5, 3).std(axis=2) == 0).all()
+    assert (counts.sum(axis=1) == 15).all()
 
 
 def test_power_refuses_more_images_than_there_are():

@@ -1,6 +1,7 @@
 """Tables are written only as declared, and other readers understand them."""
 
 import json
+import weakref
 
 import duckdb
 import numpy as np
@@ -128,6 +129,38 @@ def test_long_table_is_written_in_parts(tmp_path, monkeypatch):
     tables.write(tables.MIXED_SETS, rows, tmp_path / "t.parquet")
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 3
     assert len(tables.read(tables.MIXED_SETS, tmp_path / "t.parquet")) == 5
+
+
+APART = ("model_set",)
+
+
+def test_parts_are_written_one_at_a_time(tmp_path):
+    before = []
+
+    def parts():
+        for name in "abcd":
+            # the writer's own variable still holds the last one
+            assert all(ref() is None for ref in before[:-1])
+            frame = pd.DataFrame([ROW | {"model_set": name}])
+            before.append(weakref.ref(frame))
+            yield frame
+            del frame
+
+    tables.write_parts(tables.MIXED_SETS, parts(), tmp_path / "t.parquet", apart=APART)
+    found = tables.read(tables.MIXED_SETS, tmp_path / "t.parquet")
+    assert list(found["model_set"]) == ["a", "b", "c", "d"]
+    assert tables.provenance_of(tmp_path / "t.parquet")["table"] == "mixed_sets"
+
+
+def test_parts_that_share_a_key_are_refused(tmp_path):
+    parts = [pd.DataFrame([ROW]), pd.DataFrame([ROW])]
+    with pytest.raises(ValueError, match=r"two parts of table 'mixed_sets' have \('pair',\)"):
+        tables.write_parts(tables.MIXED_SETS, parts, tmp_path / "t.parquet", apart=APART)
+
+
+def test_no_parts_give_an_empty_table(tmp_path):
+    tables.write_parts(tables.MIXED_SETS, [], tmp_path / "t.parquet", apart=APART)
+    assert tables.read(tables.MIXED_SETS, tmp_path / "t.parquet").empty
 
 
 @pytest.mark.parametrize(

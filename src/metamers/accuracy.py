@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamers import statistics, tables
+from metamers import crops, statistics, tables
 
 CHANCE = 0.01  # rows that expect no more than this have random weights
 
@@ -74,13 +74,16 @@ def _row(
     stated = row.get("accuracy") or {}
     expected = stated.get("top1")
     n_images, n_right = len(judged), int((judged["predicted"] == judged["label"]).sum())
-    interval = statistics.wilson_interval(n_right, n_images) if n_images else (np.nan, np.nan)
+    # Crops of one photograph are one trial: the share right, of so many photographs.
+    trials = judged["image_id"].map(crops.photograph_of).nunique()
+    share = n_right / n_images if n_images else np.nan
+    interval = statistics.wilson_interval(share * trials, trials) if trials else (np.nan, np.nan)
     low, high = map(float, interval)
     return {
         "model": name,
         "n_images": n_images,
         "n_right": n_right,
-        "accuracy": n_right / n_images if n_images else None,
+        "accuracy": share if n_images else None,
         "low": low,
         "high": high,
         "expected": expected,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from metamers import distances, nulls, power, similarity
+from metamers import crops, distances, nulls, power, similarity
 from metamers.distances import Source
 from metamers.nulls import Null
 
 RANKED = 4096  # features that rank correlations are taken of, at most
-POWER_SIZES = (20, 40, 80, 160, 320)
-POWER_REPEATS = 100
+POWER_SIZES = (5, 10, 20, 40, 80, 160, 320)
+POWER_REPEATS = 200
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ class ReferenceDistances:
     null: Null
 
     @classmethod
-    def of(cls, source: Source, n: int) -> ReferenceDistances:
-        """Measure the references of a draw."""
+    def of(cls, source: Source, image_ids: Sequence[str]) -> ReferenceDistances:
+        """Measure the references of a draw; crops of one photograph are not unrelated."""
+        n, photographs = len(image_ids), crops.photographs(image_ids)
         pairs = distances.pair_distances(source, n)
         norms, ranked = _norms(source, n), ranked_features(source, n)
-        different = ~np.eye(n, dtype=bool)
+        different = photographs[:, None] != photographs
         relative = np.sort((pairs / norms[:, None])[different])
         correlations = _correlations(ranked)[different]
         correlations = np.sort(correlations[np.isfinite(correlations)])
@@ -58,32 +59,36 @@ class ReferenceDistances:
 
 
 def compare(
-    references: ReferenceDistances, metamers: Source, image_ids: Sequence[str], seed: int
+    references: ReferenceDistances,
+    metamers: Source,
+    image_ids: Sequence[str],
+    seed: int,
+    *,
+    with_power: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables ``similarity``, ``likeness`` and ``power``, without condition columns.
 
-    The power table has the numbers of images of `POWER_SIZES` that are at most half of all.
+    The power table, which takes as long as a network's look at some thousand images, is empty
+    unless asked for. It has the numbers of images of `POWER_SIZES` that are at most half of all.
     """
-    n = len(image_ids)
+    n, photographs = len(image_ids), crops.photographs(image_ids)
     matched = distances.matched_distances(references.source, metamers, n)
     pairs = distances.pair_distances(metamers, n)
-    rows = similarity.divergences(references.pairs, pairs, matched, seed=seed)
-    sizes = [size for size in POWER_SIZES if 2 * size <= n]
-    powers = (
-        power.power(references.pairs, pairs, matched, sizes, repeats=POWER_REPEATS, seed=seed)
-        if sizes
-        else []
-    )
+    every = (references.pairs, pairs, matched)
+    rows = similarity.divergences(*every, seed=seed, photographs=photographs)
+    sizes = [size for size in POWER_SIZES if 2 * size <= n] if with_power else []
+    powers = power.power(*every, sizes, repeats=POWER_REPEATS, seed=seed, photographs=photographs)
+    total = {"n_total": n, "n_photographs": int(photographs.max()) + 1}
     return {
         "similarity": pd.DataFrame(
             [asdict(row) | {"median_ratio": _finite(row.median_ratio)} for row in rows]
         ),
         "likeness": likeness(references, matched, ranked_features(metamers, n), image_ids),
-        "power": pd.DataFrame([asdict(row) for row in powers], columns=POWER_COLUMNS),
+        "power": pd.DataFrame([asdict(row) | total for row in powers], columns=POWER_COLUMNS),
     }
 
 
-POWER_COLUMNS = ["comparison", "n_images", "mean", "sd", "low", "high", "repeats"]
+POWER_COLUMNS = [*(field.name for field in fields(power.Power)), "n_total", "n_photographs"]
 
 
 def likeness(

@@ -127,7 +127,7 @@ def _by_evaluator(cell: Cell, seed: int) -> pd.DataFrame:
             "evaluator": cell.evaluators,
             "member": cell.member,
             "same_weights": cell.same_weights,
-            "n_images": len(cell.images),
+            "n_images": cell.n_images,
             "recognizability": cell.recognised.mean(axis=1, dtype=np.float64),
             "low": low,
             "high": high,
@@ -141,7 +141,7 @@ def mean_over(cell: Cell, group: str, seed: int) -> dict[str, Any]:
     shares = values.mean(axis=1)
     low, high = statistics.crossed_share_interval(values, np.random.default_rng(seed))
     return {
-        "n_images": values.shape[1],
+        "n_images": cell.n_images,
         "n_evaluators": values.shape[0],
         "mean": float(shares.mean()),
         "sd": float(shares.std(ddof=1)) if len(shares) > 1 else None,
@@ -162,7 +162,7 @@ def _pooled(chosen: Sequence[Cell], group: str, seed: int) -> dict[str, Any]:
     return {
         "n_sets": found.n_tables,
         "n_evaluators": found.n_evaluators,
-        "n_images": found.n_images,
+        "n_images": chosen[0].n_images,
         "mean": found.mean,
         "sd": float(found.shares.std(ddof=1)) if len(found.shares) > 1 else None,
         "low": found.low,
@@ -189,7 +189,7 @@ def _gain(ensemble: Cell, singles: Sequence[Cell], seed: int) -> dict[str, Any]:
     images = statistics.bootstrap_interval(difference.mean(axis=0), np.random.default_rng(seed))
     recognised = ensemble.recognised[np.isin(ensemble.evaluators, evaluators)]
     return {
-        "n_images": difference.shape[1],
+        "n_images": ensemble.n_images,
         "n_evaluators": difference.shape[0],
         "ensemble": float(recognised.mean(dtype=np.float64)),
         "single": float(recognised.mean(dtype=np.float64) - difference.mean()),

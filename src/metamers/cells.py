@@ -1,4 +1,4 @@
-"""Recognition as matrices: for one condition and rule, evaluators by images."""
+"""Recognition as matrices: for one condition and rule, evaluators by photographs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metamers import crops
 from metamers.tables import CONDITION_KEY
 
 Experiments = Mapping[str, Sequence[Any]]
@@ -23,8 +24,13 @@ class Cell:
     ----------
     condition
         The five names of the condition, in the order of `tables.CONDITION_KEY`.
+    photographs
+        What is resampled: the images or, where they are crops, the photographs that they are of.
     recognised
-        Shape (evaluators, images): 1 where recognised, 0 where not.
+        Shape (evaluators, photographs): share of a photograph's images that was recognised; 1
+        or 0 where each image is a photograph of its own.
+    n_images
+        Number of images.
     member, same_weights
         Shape (evaluators,): flags of the table `recognition`.
     """
@@ -33,8 +39,9 @@ class Cell:
     rule: str
     ways: str
     evaluators: tuple[str, ...]
-    images: tuple[str, ...]
+    photographs: tuple[str, ...]
     recognised: NDArray[np.float32]
+    n_images: int
     member: NDArray[np.bool_]
     same_weights: NDArray[np.bool_]
 
@@ -133,7 +140,7 @@ def contrast(
     evaluators
         Those of the group for every cell; there may be none.
     difference
-        Shape (evaluators, images), from -1 to 1.
+        Shape (evaluators, photographs), from -1 to 1.
 
     Raises
     ------
@@ -142,11 +149,11 @@ def contrast(
     """
     chosen = one.of(group).copy()
     for other in others:
-        if (one.evaluators, one.images) != (other.evaluators, other.images):
+        if (one.evaluators, one.photographs) != (other.evaluators, other.photographs):
             raise ValueError(
                 f"{one.condition!r} and {other.condition!r} cannot be compared: they were judged "
-                f"by {one.evaluators} and {other.evaluators}, on {len(one.images)} and "
-                f"{len(other.images)} images"
+                f"by {one.evaluators} and {other.evaluators}, on {len(one.photographs)} and "
+                f"{len(other.photographs)} photographs"
             )
         chosen &= other.of(group)
     mean = np.mean([other.recognised[chosen] for other in others], axis=0, dtype=np.float64)
@@ -169,12 +176,32 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:
     for name, flag in flags.items():
         flag[evaluator] = rows[name]
     names = tuple(map(str, key))
+    photographs, shares = _by_photograph(list(map(str, images)), recognised)
     return Cell(
         names[:-2],
         names[-2],
         names[-1],
         tuple(map(str, evaluators)),
-        tuple(map(str, images)),
-        recognised,
+        photographs,
+        shares,
+        len(images),
         **flags,
     )
+
+
+def _by_photograph(
+    images: Sequence[str], recognised: NDArray[np.float32]
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Return the photographs that images are of, and the mean over the images of each."""
+    if not any(map(crops.is_crop, images)):
+        return tuple(images), recognised
+    photograph = crops.photographs(images)
+    number = np.bincount(photograph)
+    if len(set(number)) > 1:
+        raise ValueError(
+            f"photographs have from {number.min()} to {number.max()} crops; all need "
+            "as many, so that their means count alike"
+        )
+    belongs = photograph[:, None] == np.arange(number.size)
+    names = sorted({crops.photograph_of(image) for image in images})
+    return tuple(names), (recognised @ belongs / number).astype(np.float32)

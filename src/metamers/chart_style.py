@@ -240,5 +240,13 @@ def finish(
     return whole.properties(config=_CONFIG)
 
 
+def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
+    """Return a finished figure with a warning in colour above its title."""
+    inner = chart.copy()
+    inner.config = alt.Undefined
+    banner = alt.Title(warning, anchor="start", frame="bounds", color=MEMBER, fontSize=13)
+    return alt.vconcat(inner).properties(title=banner, config=_CONFIG)
+
+
 def _folded(paragraphs: Sequence[str], width: int) -> list[str]:
     return [line for text in paragraphs for line in folded(text, max(width // 6, 44))]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamers import effects, tables
 from metamers.effects import Effect, Evidence
+from metamers.provenance import RANDOM_WEIGHTS
 
 UNTESTABLE = "not testable with these models"
 FEW = 5
@@ -82,8 +83,8 @@ CLAIMS = (
         "80 images suffice",
         "More than 80 images suffice for distributions of activations.",
         "section 4.5",
-        "standard deviation of a Jensen-Shannon divergence among subsets of 80 images; less "
-        "than 0.05 bits counts as enough",
+        "standard deviation of a Jensen-Shannon divergence of 80 images, of divergences between "
+        "0.05 and 0.95, which have room to spread; less than 0.05 bits counts as enough",
         effects.spread,
         "below",
         0.05,
@@ -103,7 +104,7 @@ def judge(evidence: Evidence) -> pd.DataFrame:
     """Return a verdict on each claim.
 
     Confirmed or refuted where the whole interval lies on one side of the threshold, undecided
-    where it holds the threshold, untestable where there is no interval.
+    where it holds the threshold, untestable where there is no interval, or weights are random.
 
     Returns
     -------
@@ -111,7 +112,10 @@ def judge(evidence: Evidence) -> pd.DataFrame:
         The columns of the table `claims`, in the order of `CLAIMS`.
     """
     rows = [_row(claim, claim.effect(evidence)) for claim in CLAIMS]
-    return pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
+    frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
+    if evidence.plan.config["random_weights"]:
+        return frame.assign(verdict=UNTESTABLE, reason="the weights are random")
+    return frame
 
 
 def verdict(effect: Effect, confirms: str, threshold: float) -> str:
@@ -133,9 +137,11 @@ def markdown(judged: pd.DataFrame, run: Mapping[str, str]) -> str:
         What made it, as `tables.provenance_of` gives it: ``run``, ``version``, ``commit``.
     """
     made = ", ".join(f"{key} `{run[key]}`" for key in ("run", "version", "commit") if key in run)
+    warning = [RANDOM_WEIGHTS, ""] if run.get("weights") == RANDOM_WEIGHTS else []
     lines = [
         "# The paper's claims on this run",
         "",
+        *warning,
         f"Made from the table `claims` ({made}); do not edit.",
         "",
         "An effect with a 95 % interval decides each claim: confirmed or refuted where the whole",

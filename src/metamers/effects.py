@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metamers import analysis, statistics
+from metamers import analysis, power, statistics
 from metamers.cells import Cell, alike, cells, contrast, select
+from metamers.crops import photograph_of
 from metamers.plan import Plan
 from metamers.zoo import ModelSpec
 
@@ -75,6 +76,13 @@ class Evidence:
             dict(select(cells(judged), plan.experiments)),
             *(found.get(n, pd.DataFrame()) for n in ("image_metrics", "mixed_regression", "power")),
         )
+
+    @property
+    def unit(self) -> str:
+        """Return what is resampled, in words: images, or photographs where images are crops."""
+        cells = [cell for found in self.recognised.values() for cell in found]
+        cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
+        return "photographs" if cropped else "images"
 
     def similar(self, experiment: str) -> list[list[Cell]]:
         """Return the cells of an experiment, those together that differ in their set alone."""
@@ -184,24 +192,39 @@ def naturalness(evidence: Evidence) -> Effect | str:
         training: rows[rows["model_set"].isin(names)].groupby("image_id")["value"].mean()
         for training, names in sets.items()
     }
-    values = (means["robust"] - means["standard"]).to_numpy(dtype=np.float64)
+    difference = means["robust"] - means["standard"]
+    values = difference.groupby(photograph_of).mean().to_numpy(dtype=np.float64)
     low, high = statistics.bootstrap_interval(values, _generator(evidence))
-    return Effect(float(values.mean()), float(low), float(high), f"{len(values)} images")
+    n = f"{len(values)} {evidence.unit}"
+    return Effect(float(values.mean()), float(low), float(high), n)
 
 
 def spread(evidence: Evidence) -> Effect | str:
-    """Return the standard deviation of a divergence of 80 images, over evaluators and sets."""
-    rows = evidence.power
-    if rows.empty or rows["n_images"].max() < 2 * ENOUGH_IMAGES:
+    """Return the standard deviation of a divergence of 80 images, over evaluators and sets.
+
+    Divergences without room to spread are left out (`power.has_room`). All share their
+    photographs, so that the ends of their intervals are averaged as they stand; evaluators are
+    resampled beside that.
+    """
+    table = evidence.power
+    if table.empty:
+        return "no experiment 'power'; config/power.yaml has one"
+    table = table[table["n_images"] == ENOUGH_IMAGES]
+    if table.empty:
         return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
-    rows = rows[rows["n_images"] == ENOUGH_IMAGES]
+    rows = table[power.has_room(table)]
     if rows.empty:
-        return f"the experiment 'power' has no subsets of {ENOUGH_IMAGES} images"
-    cell = ["references", "recipe", "model_set", "stage", "bound", "comparison"]
-    table = rows.pivot(index="evaluator", columns=cell, values="sd").to_numpy(dtype=np.float64)
-    low, high = statistics.crossed_interval(table, _generator(evidence))
-    n = f"{table.shape[1]} comparisons, {len(table)} evaluators"
-    return Effect(float(table.mean()), low, high, n, len(table))
+        return "every divergence is near 0 or 1, where none spreads"
+    by_evaluator = rows.groupby("evaluator", observed=True)[["sd", "sd_low", "sd_high"]]
+    means, weights = by_evaluator.mean(), by_evaluator.size()
+    (low, _), (_, high) = (
+        statistics.crossed_interval(means[[end]], _generator(evidence), weights=weights)
+        for end in ("sd_low", "sd_high")
+    )
+    total, photographs = rows["n_total"].min(), rows["n_photographs"].min()
+    images = f"{total} images" + (f" of {photographs} photographs" if photographs < total else "")
+    n = f"{len(rows)} of {len(table)} divergences, {len(means)} evaluators, {images}"
+    return Effect(float(rows["sd"].mean()), low, high, n, len(means))
 
 
 def robust_members(evidence: Evidence) -> Effect | str:
@@ -220,7 +243,8 @@ def _pooled(parts: Sequence[Part], evidence: Evidence, what: str, absent: str) -
     if not judged:
         return absent
     found = statistics.pooled(judged, _generator(evidence))
-    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {found.n_images} images"
+    units = f"{found.n_images} {evidence.unit}"
+    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {units}"
     return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,13 +100,21 @@ class Evaluator:
 class Subject:
     """A condition's metamers with their references, ready to be judged.
 
-    ``reference_pixels`` are in the order of the metamers.
+    Attributes
+    ----------
+    reference_pixels
+        In the order of the metamers.
+    depth
+        Fraction of the depth that was inverted.
+    with_power
+        Whether the divergences of fewer images are wanted too (experiment ``power``).
     """
 
     condition: Condition
     metamers: Metamers
     reference_pixels: Tensor
     depth: float
+    with_power: bool = False
 
     def key(self, evaluator: Mapping[str, Any], revision: int) -> str:
         """Return what this condition's results by one evaluator are known by."""
@@ -117,6 +125,7 @@ class Subject:
                 int(self.reference_pixels.to(torch.int64).sum()),
                 dict(evaluator),
                 self.depth,
+                self.with_power,
                 revision,
             ]
         )
@@ -128,6 +137,7 @@ def subjects(
     reference_paths: Mapping[str, str],
     depths: Mapping[str, float],
     n_shards: int,
+    with_power: Collection[str] = (),
 ) -> list[Subject]:
     """Read the metamers of some conditions, with their references.
 
@@ -141,6 +151,8 @@ def subjects(
         File of each draw of reference images.
     depths
         Fraction of the depth of each stage; those that are missing are not used.
+    with_power
+        The conditions, as paths, that are of the experiment ``power``.
     """
     draws = {name: images.load(path) for name, path in reference_paths.items()}
     found = []
@@ -151,7 +163,7 @@ def subjects(
         ids, pixels = draws[condition.references]
         rows = [ids.index(image_id) for image_id in metamers.image_ids]
         depth = depths.get(condition.stage, 0.0)
-        found.append(Subject(condition, metamers, pixels[rows], depth))
+        found.append(Subject(condition, metamers, pixels[rows], depth, path in with_power))
     return found
 
 
@@ -232,9 +244,11 @@ def judge(
         shared = (subject.condition.references, module, tuple(subject.metamers.image_ids))
         if held is None or held[0] != shared:
             _, source = evaluator.look(subject.reference_pixels, module)
-            held = (shared, ReferenceDistances.of(source, len(subject.reference_pixels)))
+            held = (shared, ReferenceDistances.of(source, subject.metamers.image_ids))
         probabilities, source = evaluator.look(subject.metamers.pixels, module)
-        found = compare(held[1], source, subject.metamers.image_ids, seed)
+        found = compare(
+            held[1], source, subject.metamers.image_ids, seed, with_power=subject.with_power
+        )
         found["predictions"] = answers(
             probabilities, subject.metamers.image_ids, evaluator.spec.name
         ).drop(columns="evaluator")

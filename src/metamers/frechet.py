@@ -7,6 +7,7 @@ reference, so that the sets are paired row by row; both distances say what that 
 from __future__ import annotations
 
 import numpy as np
+import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
@@ -58,7 +59,50 @@ def frechet_floor(references: ArrayLike, *, splits: int = 10, seed: int = 0) -> 
     )
 
 
-def kernel_distance(references: ArrayLike, metamers: ArrayLike) -> float:
+def frechet_interval(
+    references: ArrayLike,
+    metamers: ArrayLike,
+    *,
+    photographs: ArrayLike | None = None,
+    halves: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the interval of `frechet_distance` of paired sets over images.
+
+    It is that of the estimate as it is, bias included: where the distance of so many other
+    images would lie, not where that of infinitely many does. A bootstrap would not do, since a
+    resample has fewer different images, and with them more bias; random halves of the images
+    do, whose distances have to first order the variance of the whole's (the delete-half
+    jackknife; Wu 1986). Their own bias does not enter: the interval is centred on the whole's.
+
+    Parameters
+    ----------
+    references, metamers
+        Shape (n, features) each, paired row by row.
+    photographs
+        A number for each image, which crops of one photograph share; they stay together. None:
+        each image is a photograph. At least 4 photographs.
+    """
+    first, second = _features(references), _features(metamers)
+    owners, number = _owners(photographs, len(first))
+    if number < 4:
+        raise ValueError(f"{number} images are too few for an interval; at least 4 are needed")
+    generator = np.random.default_rng(seed)
+    values = []
+    for _ in range(halves):
+        half = np.isin(owners, generator.permutation(number)[: number // 2])
+        values.append(frechet_distance(first[half], second[half]))
+    # of a half that is smaller than the rest, the variance is larger by this
+    scale = np.sqrt((number // 2) / (number - number // 2))
+    reach = scipy.stats.norm.ppf((1 + level) / 2) * np.std(values, ddof=1) * scale
+    whole = frechet_distance(first, second)
+    return max(0.0, float(whole - reach)), float(whole + reach)
+
+
+def kernel_distance(
+    references: ArrayLike, metamers: ArrayLike, *, photographs: ArrayLike | None = None
+) -> float:
     """Return the squared maximum mean discrepancy of paired sets, without matching pairs.
 
     Kernel ``(x . y / features + 1)^3`` (Binkowski et al. 2018, KID). A reference and its own
@@ -69,28 +113,34 @@ def kernel_distance(references: ArrayLike, metamers: ArrayLike) -> float:
     ----------
     references, metamers
         Shape (n, features) each, paired row by row, at least two rows.
+    photographs
+        A number for each image, which crops of one photograph share; pairs of them are left out
+        as well, of references and of metamers too. None: each image is a photograph.
     """
-    kernels = _kernels(references, metamers)
-    return float(_discrepancy(kernels, np.ones((1, len(kernels[0]))))[0])
+    kernels, owners = _kernels(references, metamers, photographs)
+    return float(_discrepancy(kernels, owners, np.ones((1, owners.max() + 1)))[0])
 
 
 def kernel_distance_interval(
     references: ArrayLike,
     metamers: ArrayLike,
     *,
+    photographs: ArrayLike | None = None,
     resamples: int = 1000,
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Return the bootstrap interval of `kernel_distance` over images.
+    """Return the bootstrap interval of `kernel_distance` over photographs.
 
-    Pairs of an image with itself are left out of a resample.
+    Pairs of a photograph with itself are left out of a resample.
     """
-    kernels = _kernels(references, metamers)
-    n = len(kernels[0])
+    kernels, owners = _kernels(references, metamers, photographs)
+    n = int(owners.max()) + 1
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    values = _discrepancy(kernels, drawn[(drawn < n).all(axis=1)].astype(np.float64))
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    mixed = drawn[(drawn < n).all(axis=1)].astype(np.float64)
+    low, high = np.quantile(
+        _discrepancy(kernels, owners, mixed), [(1 - level) / 2, (1 + level) / 2]
+    )
     return float(low), float(high)
 
 
@@ -103,21 +153,36 @@ def _features(values: ArrayLike) -> Array:
     return features
 
 
-def _kernels(references: ArrayLike, metamers: ArrayLike) -> tuple[Array, Array, Array]:
-    """Return the kernel within references, within metamers, and across, diagonals emptied."""
+def _owners(photographs: ArrayLike | None, n: int) -> tuple[NDArray[np.intp], int]:
+    """Return each image's photograph, numbered from 0, and how many photographs there are."""
+    given = np.arange(n) if photographs is None else np.asarray(photographs)
+    names, owners = np.unique(given, return_inverse=True)
+    return owners, len(names)
+
+
+def _kernels(
+    references: ArrayLike, metamers: ArrayLike, photographs: ArrayLike | None
+) -> tuple[Array, NDArray[np.intp]]:
+    """Return the kernel within references and metamers less that across, and the photographs.
+
+    Pairs within a photograph are emptied, that of an image and itself among them.
+    """
     first, second = _features(references), _features(metamers)
     if first.shape != second.shape:
         raise ValueError(f"features have the shapes {first.shape} and {second.shape}, not paired")
-    matrices = []
-    for one, other in ((first, first), (second, second), (first, second)):
-        kernel = (one @ other.T / one.shape[1] + 1) ** 3
-        np.fill_diagonal(kernel, 0.0)
-        matrices.append(kernel)
-    return matrices[0], matrices[1], matrices[2]
+    owners, number = _owners(photographs, len(first))
+    if number < 2:
+        raise ValueError("all images are of one photograph; at least 2 are needed")
+    total = np.zeros((len(first), len(first)))
+    for one, other, sign in ((first, first, 1), (second, second, 1), (first, second, -2)):
+        total += sign * (one @ other.T / one.shape[1] + 1) ** 3
+    total[owners[:, None] == owners] = 0.0
+    return total, owners
 
 
-def _discrepancy(kernels: tuple[Array, Array, Array], counts: Array) -> Array:
-    """Return the estimate where images occur ``counts`` times, for each row of counts."""
-    within, other, across = kernels
-    sums = np.einsum("ri,ij,rj->r", counts, within + other - 2 * across, counts, optimize=True)
-    return sums / (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1))
+def _discrepancy(kernel: Array, owners: NDArray[np.intp], counts: Array) -> Array:
+    """Return the estimate where photographs occur ``counts`` times, for each row of counts."""
+    every = counts[:, owners]
+    sums = np.einsum("ri,ij,rj->r", every, kernel, every, optimize=True)
+    within = counts * np.bincount(owners)
+    return sums / (within.sum(axis=1) ** 2 - (within**2).sum(axis=1))

@@ -10,7 +10,7 @@ from metamers.classes import CATEGORIES, wnids
 from metamers.image_errors import ImagesError
 from metamers.image_sources import Candidate
 
-KEYS = ("categories", "per_class", "limit")
+KEYS = ("categories", "per_class", "limit", "crops_per_image")
 
 
 def draw(
@@ -29,7 +29,8 @@ def draw(
     settings
         Nothing: all images. ``per_class: n``: n of each label, or with ``categories: 16`` of
         each of the 16 categories. ``categories: 16`` alone: all images that have a category.
-        ``limit: n``: n in all.
+        ``limit: n``: n in all. ``crops_per_image`` changes nothing here: what is drawn are
+        photographs (`metamers.images.prepare` crops them).
     seed
         The run's seed.
     name
@@ -86,7 +87,7 @@ def _refuse_settings(settings: Mapping[str, Any], name: str) -> None:
         problems.append(
             f"references.{name}.categories is {settings['categories']!r}; allowed is 16"
         )
-    for key in ("per_class", "limit"):
+    for key in ("per_class", "limit", "crops_per_image"):
         value = settings.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             problems.append(f"references.{name}.{key} is {value!r}; expected a number from 1")

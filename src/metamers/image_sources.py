@@ -16,6 +16,7 @@ from typing import Any
 
 from metamers import imagenet, labelled_files
 from metamers.classes import category_of, read_package_table
+from metamers.crops import is_crop
 from metamers.image_errors import ImagesError
 
 EMBEDDED_PACKAGE = "foolbox"
@@ -90,6 +91,11 @@ def _refuse_names(found: Sequence[Candidate]) -> None:
         f"{later.path}: gives the image id {later.image_id!r}, as {earlier.path} does"
         for earlier, later in pairwise(found)
         if earlier.image_id == later.image_id
+    ]
+    problems += [
+        f"{candidate.path}: gives the image id {candidate.image_id!r}, which ends as a crop's does"
+        for candidate in found
+        if is_crop(candidate.image_id)
     ]
     for candidate in found:
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metamers import photographs
+from metamers import crops, photographs
 from metamers.classes import wnids
 from metamers.image_draws import draw
 from metamers.image_errors import ImagesError
@@ -58,7 +58,7 @@ class Reference:
     source, sha256
         The file, relative to its source, and the hash of its bytes.
     crop
-        How it became a square image.
+        How it became a square image: the middle of a photograph, or one of several crops.
     """
 
     references: str
@@ -111,6 +111,9 @@ def prepare(
 ) -> tuple[list[Reference], NDArray[np.uint8]]:
     """Draw the reference images of one named draw and read them.
 
+    With ``crops_per_image: n`` in the draw, each photograph gives n images, different squares of
+    it (`metamers.crops`); otherwise one, its middle.
+
     Parameters
     ----------
     data, preprocessing
@@ -132,14 +135,19 @@ def prepare(
     """
     settings = Preprocessing.of(preprocessing)
     rows, squares, problems = [], [], []
+    number = draw_settings.get("crops_per_image")
     for image in draw(candidates(data), draw_settings, seed, name):
         try:
-            row, square = _read(image, settings, name)
+            content = _content(image)
+            if number is None:
+                made = {image.image_id: photographs.square(content, settings, str(image.path))}
+            else:
+                made = _crops(image, content, settings, number, seed)
         except UnreadableImageError as error:
             problems.append(str(error))
         else:
-            rows.append(row)
-            squares.append(square)
+            rows += [_row(image, name, content, key, note) for key, (_, note) in made.items()]
+            squares += [square for square, _ in made.values()]
     if problems:
         raise ImagesError(problems)
     return rows, np.stack(squares)
@@ -209,14 +217,34 @@ def to_pixels(images: Tensor) -> Tensor:
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _read(
-    image: Candidate, settings: Preprocessing, name: str
-) -> tuple[Reference, NDArray[np.uint8]]:
+def _content(image: Candidate) -> bytes:
     content = photographs.read_bytes(image.path)
     sha256 = hashlib.sha256(content).hexdigest()
     if image.sha256 not in (None, sha256):
         raise UnreadableImageError(f"{image.path}: sha256 is {sha256}, expected {image.sha256}")
-    square, crop = photographs.square(content, settings, str(image.path))
-    wnid = None if image.label is None else wnids()[image.label]
-    values = (name, image.image_id, image.label, wnid, image.category, image.source, sha256, crop)
-    return Reference(*values), square
+    return content
+
+
+def _crops(
+    image: Candidate, content: bytes, settings: Preprocessing, number: int, seed: int
+) -> dict[str, tuple[NDArray[np.uint8], str]]:
+    """Return crops of a photograph, and how each was made, by their ids."""
+    return {
+        crops.crop_id(image.image_id, index): photographs.crop(
+            content, settings, crops.window(image.image_id, index, seed), str(image.path)
+        )
+        for index in range(number)
+    }
+
+
+def _row(image: Candidate, draw_name: str, content: bytes, image_id: str, crop: str) -> Reference:
+    return Reference(
+        references=draw_name,
+        image_id=image_id,
+        label=image.label,
+        wnid=None if image.label is None else wnids()[image.label],
+        category=image.category,
+        source=image.source,
+        sha256=hashlib.sha256(content).hexdigest(),
+        crop=crop,
+    )

@@ -122,7 +122,8 @@ def inception(weights: Path, device: str | torch.device = "cpu") -> Features:
 def classifier_layers(classifier: nn.Module, spec: ModelSpec) -> Layers:
     """Return the activations of a loaded classifier's blocks at `DEPTHS`, by its row of the zoo.
 
-    One pass of images gives all of them; the last is that of its last block.
+    One pass of images gives all of them; the last is that of its last block. Those of four
+    dimensions have their channels first, whatever the network's own order.
     """
     blocks = stages.block_names(getattr(classifier, "network", classifier), spec.blocks)
     chosen = [blocks[stages.index_at(depth, len(blocks))] for depth in DEPTHS]
@@ -131,9 +132,14 @@ def classifier_layers(classifier: nn.Module, spec: ModelSpec) -> Layers:
         with ExitStack() as stack:
             heard = [stack.enter_context(stages.Listener(classifier, name)) for name in chosen]
             classifier(images)
-        return [torch.as_tensor(listener.activation) for listener in heard]
+        return [_channels_first(torch.as_tensor(h.activation), spec) for h in heard]
 
     return layers
+
+
+def _channels_first(activation: Tensor, spec: ModelSpec) -> Tensor:
+    is_last = activation.ndim == 4 and spec.channels == "last"
+    return activation.movedim(-1, 1) if is_last else activation
 
 
 def pooled(activation: Tensor) -> Tensor:

@@ -27,8 +27,12 @@ class Measure:
     weights
         Weights that it needs and that no package of the lock carries, a key of `WEIGHTS`;
         empty if none.
+    definition
+        What it is, as computed here.
+    library
+        Who computes it.
     source
-        The definition, and the library that computes it.
+        Where it was defined.
     """
 
     name: str
@@ -37,6 +41,8 @@ class Measure:
     unit: str
     range: str
     per_image: bool
+    definition: str
+    library: str
     source: str
     weights: str = ""
 
@@ -76,6 +82,9 @@ WEIGHTS = {
 }
 """Files that metrics need and no package carries, by a name of this project."""
 
+_OWN = "own"
+_TORCHMETRICS = "torchmetrics"
+
 _CARDS = (
     Measure(
         "fid",
@@ -84,7 +93,12 @@ _CARDS = (
         "",
         "0 to infinity; biased upwards below some 10 000 images",
         False,
-        "Heusel et al. 2017; Inception features of torchmetrics and torch-fidelity",
+        "squared Fréchet distance of gaussians fitted to 2048 features of Inception v3; fewer "
+        "images than features leave covariances without full rank, so that values of other "
+        "numbers of images, published ones among them, cannot be compared",
+        "features: torchmetrics with torch-fidelity's network; distance: own, exact in singular "
+        "values",
+        "Heusel et al. 2017",
         "inception",
     ),
     Measure(
@@ -94,7 +108,10 @@ _CARDS = (
         "",
         "-1 to 1",
         True,
-        "Wang et al. 2004, gaussian window of 11 pixels, mean over RGB; torchmetrics",
+        "structural similarity, gaussian window of 11 pixels, data range 1, mean over RGB, the "
+        "mirrored border included",
+        _TORCHMETRICS,
+        "Wang et al. 2004",
     ),
     Measure(
         "psnr",
@@ -103,7 +120,9 @@ _CARDS = (
         "dB",
         "0 to infinity; empty for identical images",
         True,
-        "10 log10(1 / mean squared error), of each image; torchmetrics",
+        "10 log10(1 / mean squared error), of each image",
+        _TORCHMETRICS,
+        "no one paper's",
     ),
     Measure(
         "vif",
@@ -112,7 +131,10 @@ _CARDS = (
         "",
         "0 to about 1; above 1 where contrast is raised",
         True,
-        "Sheikh and Bovik 2006, pixel domain, on pixels 0 to 255, mean over RGB; torchmetrics",
+        "visual information fidelity in the pixel domain, on pixels 0 to 255, mean over RGB; "
+        "from 41 pixels a side",
+        _TORCHMETRICS,
+        "Sheikh and Bovik 2006",
     ),
     Measure(
         "lpips",
@@ -121,7 +143,10 @@ _CARDS = (
         "",
         "0 to about 1",
         True,
-        "Zhang et al. 2018, AlexNet, version 0.1; torchmetrics",
+        "weighted squared differences of channel-normalised activations of AlexNet at five "
+        "depths, version 0.1",
+        _TORCHMETRICS,
+        "Zhang et al. 2018",
         "alexnet",
     ),
     Measure(
@@ -131,8 +156,10 @@ _CARDS = (
         "%",
         "0 to infinity",
         True,
-        "100 / mean(reference) * root of the mean squared error of the channels, "
-        "over the whole image (Wald 2000); own formula",
+        "100 / mean(reference) * root of the mean squared error of the channels, over the whole "
+        "image",
+        _OWN,
+        "Wald 2000",
     ),
     Measure(
         "scc",
@@ -141,7 +168,9 @@ _CARDS = (
         "",
         "-1 to 1; scc_ceiling is the most that the reference allows",
         True,
-        "Zhou et al. 1998, correlation of Laplacians in windows of 8 pixels; torchmetrics",
+        "correlation of Laplacians in windows of 8 pixels, averaged; flat windows count 0",
+        _TORCHMETRICS,
+        "Zhou et al. 1998",
     ),
     Measure(
         "tv",
@@ -150,7 +179,9 @@ _CARDS = (
         "per pixel and channel",
         "0 to 2",
         True,
-        "anisotropic total variation of the metamer over its number of values; torchmetrics",
+        "anisotropic total variation of the metamer over its number of values",
+        _TORCHMETRICS,
+        "Rudin et al. 1992",
     ),
     Measure(
         "clip_iqa",
@@ -159,7 +190,10 @@ _CARDS = (
         "",
         "0 to 1",
         True,
-        "Wang et al. 2023, CLIP ResNet-50, prompts 'Good photo.' and 'Bad photo.'; piq",
+        "share of 'Good photo.' against 'Bad photo.' in CLIP's similarities, ResNet-50 without "
+        "positional embedding; the paper does not say which prompts it used",
+        "piq",
+        "Wang et al. 2023",
         "clip_rn50",
     ),
     Measure(
@@ -169,7 +203,10 @@ _CARDS = (
         "",
         "0 in expectation for equal distributions; may be below 0",
         False,
-        "Binkowski et al. 2018 without the matching pairs; Inception features as for FID",
+        "squared maximum mean discrepancy with a cubic kernel of Inception's features, unbiased: "
+        "an image's own metamer is left out",
+        "features as for FID; distance: own",
+        "Binkowski et al. 2018",
         "inception",
     ),
     Measure(
@@ -179,7 +216,9 @@ _CARDS = (
         "%",
         "0 to infinity; empty where the reference has a black window",
         True,
-        "mean over windows of 8 pixels; torchmetrics, over 64 to undo its error of scale",
+        "mean of RASE over windows of 8 pixels",
+        "torchmetrics, over 64 to undo its error of scale",
+        "as torchmetrics has it",
     ),
     Measure(
         "scc_ceiling",
@@ -189,6 +228,8 @@ _CARDS = (
         "0 to 1",
         True,
         "as SCC; below 1 where the reference has flat windows",
+        _TORCHMETRICS,
+        "this project's",
     ),
     Measure(
         "tv_ratio",
@@ -197,7 +238,9 @@ _CARDS = (
         "",
         "0 is best; positive: busier than the reference; negative: smoother",
         True,
-        "natural logarithm of the ratio of total variations; torchmetrics",
+        "natural logarithm of the ratio of total variations",
+        _TORCHMETRICS,
+        "this project's",
     ),
 )
 
@@ -220,7 +263,9 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             "",
             "0 to infinity; biased upwards for few images; not FID",
             False,
-            f"Fréchet distance of gaussians fitted to features of {label}; own, exact",
+            f"as FID, in features of {label}: its last block, averaged over places",
+            _OWN,
+            "Heusel et al. 2017, with another network",
         ),
         Measure(
             f"kid_{network}",
@@ -229,7 +274,9 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             "",
             "0 in expectation for equal distributions; may be below 0; not KID",
             False,
-            f"as KID, without the matching pairs, in features of {label}; own",
+            f"as KID, in features of {label}: its last block, averaged over places",
+            _OWN,
+            "Binkowski et al. 2018, with another network",
         ),
         Measure(
             f"perceptual_{network}",
@@ -238,7 +285,9 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             "",
             "0 to 4 for each of 5 depths, summed; not LPIPS",
             True,
-            f"squared difference of channel-normalised activations of {label}; own",
+            f"squared difference of channel-normalised activations of {label} at five depths",
+            _OWN,
+            "Zhang et al. 2018, without trained weights",
         ),
     )
 

@@ -33,6 +33,8 @@ class Setting:
         Gradient steps per metamer, of all members together.
     size
         Side of the images in pixels.
+    weights
+        ``trained`` or ``random``.
     """
 
     models: tuple[str, ...]
@@ -40,6 +42,7 @@ class Setting:
     images: int
     steps: int
     size: int
+    weights: str = "trained"
 
 
 def numbers() -> pd.DataFrame:
@@ -79,6 +82,7 @@ def setting_of(plan: Plan, experiment: str, images: int) -> Setting:
         images=images,
         steps=max(steps),
         size=plan.config["preprocessing"]["size"],
+        weights="random" if plan.config["random_weights"] else "trained",
     )
 
 
@@ -132,6 +136,8 @@ def differing(theirs: Setting, own: Setting) -> str:
         one, other = getattr(own, field), getattr(theirs, field)
         if one != other:
             said.append(f"{label}: {one} for {other}")
+    if own.weights != theirs.weights:
+        said.insert(0, f"{own.weights} weights for {theirs.weights} ones")
     return "; ".join(said) or "nothing"
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from metamers.crops import Window
+
 MINIMUM_SIDE = 32
 INTERPOLATIONS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -103,10 +105,6 @@ def square(
 ) -> tuple[NDArray[np.uint8], str]:
     """Return the square of an image file's content, (3, size, size), and how it was made."""
     picture, notes = _decode(content, name)
-    if min(picture.size) < MINIMUM_SIDE:
-        raise UnreadableImageError(
-            f"{name}: is {picture.width}x{picture.height} pixels; expected {MINIMUM_SIDE} or more"
-        )
     side, short = preprocessing.size, preprocessing.short_side
     width, height = (short * length // min(picture.size) for length in picture.size)
     resized = picture.resize((width, height), INTERPOLATIONS[preprocessing.interpolation])
@@ -116,7 +114,35 @@ def square(
         f"{picture.width}x{picture.height} to {resized.width}x{resized.height} "
         f"({preprocessing.interpolation}), centre {side}x{side} from {left},{top}"
     )
-    return np.asarray(cropped).transpose(2, 0, 1).copy(), "; ".join(notes)
+    return _as_array(cropped), "; ".join(notes)
+
+
+def crop(
+    content: bytes, preprocessing: Preprocessing, window: Window, name: str
+) -> tuple[NDArray[np.uint8], str]:
+    """Return one square of an image file's content, (3, size, size), and how it was made.
+
+    The window's square is resized; the section's ``crop`` does not apply.
+    """
+    picture, notes = _decode(content, name)
+    side = round(window.side * min(picture.size))
+    left = round(window.left * (picture.width - side))
+    top = round(window.top * (picture.height - side))
+    resized = picture.resize(
+        (preprocessing.size, preprocessing.size),
+        INTERPOLATIONS[preprocessing.interpolation],
+        box=(left, top, left + side, top + side),
+    )
+    notes.append(
+        f"{side}x{side} from {left},{top} of {picture.width}x{picture.height} to "
+        f"{preprocessing.size}x{preprocessing.size} ({preprocessing.interpolation}), one of "
+        "several crops of the photograph"
+    )
+    return _as_array(resized), "; ".join(notes)
+
+
+def _as_array(picture: Image.Image) -> NDArray[np.uint8]:
+    return np.asarray(picture).transpose(2, 0, 1).copy()
 
 
 def _decode(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
@@ -144,6 +170,10 @@ def _decode(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
         notes.append(f"EXIF orientation {turned} applied")
     if picture.mode != "RGB":
         notes.append(f"{picture.mode} to RGB")
+    if min(picture.size) < MINIMUM_SIDE:
+        raise UnreadableImageError(
+            f"{name}: is {picture.width}x{picture.height} pixels; expected {MINIMUM_SIDE} or more"
+        )
     return _to_rgb(picture, name), notes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from metamers import figures, tables
+from metamers import chart_style, figures, provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 EXAMPLES = 3  # reference images shown in the figure of examples
@@ -88,12 +88,15 @@ class Material:
         return table[chosen].reset_index(drop=True)
 
 
-def draw(figure: str, material: Material) -> alt.TopLevelMixin:
-    """Return a figure by name."""
-    return FIGURES[figure](material)
+def draw(figure: str, material: Material) -> alt.VConcatChart:
+    """Return a figure by name; of a run on random weights, with a warning that it is one."""
+    chart = FIGURES[figure](material)
+    if material.config["random_weights"]:
+        return chart_style.warned(chart, provenance.RANDOM_WEIGHTS)
+    return chart
 
 
-def examples(material: Material) -> alt.TopLevelMixin:
+def examples(material: Material) -> alt.VConcatChart:
     """Fig 2."""
     from metamers import images, metamer_files
 
@@ -128,7 +131,7 @@ def examples(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def recognizability(material: Material) -> alt.TopLevelMixin:
+def recognizability(material: Material) -> alt.VConcatChart:
     """Fig 3."""
     return figures.recognizability(
         material.tables["recognizability"],
@@ -140,7 +143,7 @@ def recognizability(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def image_metrics(material: Material) -> alt.TopLevelMixin:
+def image_metrics(material: Material) -> alt.VConcatChart:
     """Fig 4."""
     table = material.of_main("image_metrics")
     return figures.image_metrics(
@@ -151,7 +154,7 @@ def image_metrics(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def similarity(material: Material) -> alt.TopLevelMixin:
+def similarity(material: Material) -> alt.VConcatChart:
     """Fig 5."""
     return figures.similarity(
         material.of_main("similarity"),
@@ -161,7 +164,7 @@ def similarity(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def bounds(material: Material) -> alt.TopLevelMixin:
+def bounds(material: Material) -> alt.VConcatChart:
     """Fig 6."""
     return figures.bounds(
         material.tables["recognizability"],
@@ -173,7 +176,7 @@ def bounds(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def mixed_sets(material: Material) -> alt.TopLevelMixin:
+def mixed_sets(material: Material) -> alt.VConcatChart:
     """Fig 7."""
     return figures.mixed_sets(
         material.tables["mixed_sets"],
@@ -184,14 +187,19 @@ def mixed_sets(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def difference_in_means(material: Material) -> alt.TopLevelMixin:
+def difference_in_means(material: Material) -> alt.VConcatChart:
     """Table 5."""
     return figures.difference_in_means(
         material.tables["difference_in_means"], labels=material.labels
     )
 
 
-def ensemble_gain(material: Material) -> alt.TopLevelMixin:
+def power(material: Material) -> alt.VConcatChart:
+    """How many images a divergence needs."""
+    return figures.power(material.tables["power"], stages=material.stages, flagged=material.flagged)
+
+
+def ensemble_gain(material: Material) -> alt.VConcatChart:
     """How much better ensembles transfer."""
     return figures.ensemble_gain(
         material.tables["ensemble_gain"],
@@ -202,7 +210,7 @@ def ensemble_gain(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def optimisation(material: Material) -> alt.TopLevelMixin:
+def optimisation(material: Material) -> alt.VConcatChart:
     """Loss along the way."""
     return figures.loss_traces(
         material.of_main("traces"),
@@ -212,7 +220,7 @@ def optimisation(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def losses(material: Material) -> alt.TopLevelMixin:
+def losses(material: Material) -> alt.VConcatChart:
     """Loss of the finished metamers."""
     return figures.losses_after(
         material.of_main("optimisation"),
@@ -222,13 +230,13 @@ def losses(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def strategies(material: Material) -> alt.TopLevelMixin:
+def strategies(material: Material) -> alt.VConcatChart:
     """Draw strategies of the ensemble side by side."""
     title = "Strategies of the ensemble, with equal numbers of gradient evaluations"
     return _recipes(material, "strategies", title=title)
 
 
-def gradient_agreement(material: Material) -> alt.TopLevelMixin:
+def gradient_agreement(material: Material) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
     recipes = [
         name for axes in material.config["experiments"].values() if axes for name in axes["recipes"]
@@ -241,12 +249,12 @@ def gradient_agreement(material: Material) -> alt.TopLevelMixin:
     )
 
 
-def ablation(material: Material) -> alt.TopLevelMixin:
+def ablation(material: Material) -> alt.VConcatChart:
     """Draw the paper's defaults, changed one at a time."""
     return _recipes(material, "ablation", title="The solver's defaults, changed one at a time")
 
 
-FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
+FIGURES: dict[str, Callable[[Material], alt.VConcatChart]] = {
     "examples": examples,
     "recognizability": recognizability,
     "ensemble_gain": ensemble_gain,
@@ -255,6 +263,7 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
     "bounds": bounds,
     "mixed_sets": mixed_sets,
     "difference_in_means": difference_in_means,
+    "power": power,
     "optimisation": optimisation,
     "losses": losses,
     "strategies": strategies,
@@ -263,7 +272,7 @@ FIGURES: dict[str, Callable[[Material], alt.TopLevelMixin]] = {
 }
 
 
-def _recipes(material: Material, experiment: str, *, title: str) -> alt.TopLevelMixin:
+def _recipes(material: Material, experiment: str, *, title: str) -> alt.VConcatChart:
     return figures.recipes(
         material.tables["recognizability_by_set"],
         material.tables["optimisation"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
@@ -11,7 +12,6 @@ from typing import Any
 from metamers import recipes
 from metamers.mixing import draw_sets
 
-RANDOM = {"source": "random", "seed": 0}
 MEASURED_TABLES = [
     "image_metrics",
     "similarity",
@@ -80,7 +80,9 @@ class Plan:
     def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
         """Return the plan of a configuration that `metamers.validation` found right."""
         if config["random_weights"]:
-            zoo = {name: dict(row) | {"weights": RANDOM} for name, row in zoo.items()}
+            zoo = {
+                name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
+            }
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
         for name, experiment in config["experiments"].items():
             if experiment and "draw" in experiment:
@@ -197,6 +199,11 @@ class Plan:
         """Return the paths of the conditions of a batch."""
         return [str(condition) for condition in self.batches[wildcards["batch"]]]
 
+    def batch_power(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the paths of a batch's conditions that are of the experiment ``power``."""
+        wanted = set(self.experiments.get("power", ()))
+        return [str(c) for c in self.batches[wildcards["batch"]] if c in wanted]
+
     def batch_references(self, wildcards: Mapping[str, str]) -> list[str]:
         """Return the draws of reference images that a batch needs."""
         return list(dict.fromkeys(c.references for c in self.batches[wildcards["batch"]]))
@@ -286,6 +293,7 @@ class Plan:
             ],
             "bounds": ["bounds"],
             "mixed": ["mixed_sets", "difference_in_means"],
+            "power": ["power"],
             "strategies": ["strategies"],
             "ablation": ["ablation"],
         }
@@ -312,6 +320,11 @@ class Plan:
             for condition in conditions
             for shard in self.shards
         ]
+
+
+def _random_weights(name: str) -> dict[str, Any]:
+    """Return weights of a model's own seed: two rows of one architecture stay two models."""
+    return {"source": "random", "seed": zlib.crc32(name.encode())}
 
 
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:

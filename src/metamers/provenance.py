@@ -12,6 +12,9 @@ from typing import Any
 
 from metamers import __version__
 
+RANDOM_WEIGHTS = "Random weights: a trial of the pipeline, which says nothing of trained models."
+"""What a run on random weights (configuration: random_weights) says wherever it is read."""
+
 
 def digest(value: Any) -> str:  # noqa: ANN401
     """Return a short hash of plain data, the same for equal values."""
@@ -42,6 +45,7 @@ def stamp(config: Mapping[str, Any]) -> dict[str, str]:
         "version": __version__,
         "commit": commit(),
         "run": str(config["run"]),
+        "weights": RANDOM_WEIGHTS if config["random_weights"] else "those of the zoo's rows",
         "config_digest": digest(config),
         "presets": json.dumps(
             {name: recipe.get("preset", "paper") for name, recipe in config["recipes"].items()}

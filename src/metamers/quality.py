@@ -11,17 +11,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from metamers import frechet, learned
+from metamers import crops, frechet, learned
 from metamers.learned import Features, Layers
 from metamers.measures import MEASURES, WEIGHTS, card
 from metamers.signal_metrics import METRICS, UNDEFINED, VIF_SMALLEST_SIDE, Metric
 from metamers.zoo import Weights
 
 COMPUTED = "computed"
+SMALLEST_WITH_INTERVAL = 4  # photographs
 Row = dict[str, str | float | None]
 Values = dict[str, list[float]]
 Sets = dict[tuple[str, str], list[Tensor]]
@@ -110,10 +113,10 @@ def measure(
     device: str | torch.device = "cpu",
     batch_size: int = 8,
 ) -> pd.DataFrame:
-    """Return each metric of each image: columns image_id, measure, value, status.
+    """Return each metric of each image: columns image_id, measure, value, low, high, status.
 
-    Distances between sets have no image_id. A value that is not finite, or not computed, is
-    empty, and the status says why.
+    Distances between sets have no image_id, and an interval of 95 % over photographs. A value
+    that is not finite, or not computed, is empty, and the status says why.
 
     Parameters
     ----------
@@ -154,7 +157,7 @@ def measure(
         for image, value in zip(image_ids, found, strict=True)
     ]
     for names, parts in features.items():
-        rows += _set_rows(names, torch.cat(parts, dim=1))
+        rows += _set_rows(names, torch.cat(parts, dim=1), crops.photographs(image_ids))
     for name, status in missing.items():
         owners = image_ids if card(name).per_image else [None]
         rows += [_row(owner, name, math.nan, status) for owner in owners]
@@ -204,16 +207,25 @@ def _too_small(images: Tensor) -> dict[str, str]:
     return {"vif": f"not computed: images of {side} pixels; VIF needs {VIF_SMALLEST_SIDE} or more"}
 
 
-def _set_rows(names: tuple[str, str], features: Tensor) -> list[Row]:
+def _set_rows(names: tuple[str, str], features: Tensor, photographs: NDArray[np.intp]) -> list[Row]:
     """Return the distances between the sets; features are (metamers and references, n, d)."""
     metamers, references = features.numpy()
-    if len(metamers) < 2:
+    number = int(photographs.max()) + 1
+    if number < 2:
         return [_row(None, name, math.nan, "not computed: a set of one image") for name in names]
-    distances = (
-        frechet.frechet_distance(metamers, references),
-        frechet.kernel_distance(references, metamers),
+    sets = (references, metamers)
+    values = (
+        frechet.frechet_distance(*sets),
+        frechet.kernel_distance(*sets, photographs=photographs),
     )
-    return [_row(None, name, value) for name, value in zip(names, distances, strict=True)]
+    rows = [_row(None, name, value) for name, value in zip(names, values, strict=True)]
+    if number < SMALLEST_WITH_INTERVAL:
+        return rows
+    ends = (
+        frechet.frechet_interval(*sets, photographs=photographs),
+        frechet.kernel_distance_interval(*sets, photographs=photographs),
+    )
+    return [row | {"low": e[0], "high": e[1]} for row, e in zip(rows, ends, strict=True)]
 
 
 def _row(image: str | None, name: str, value: float, status: str | None = None) -> Row:
@@ -224,5 +236,7 @@ def _row(image: str | None, name: str, value: float, status: str | None = None) 
         "image_id": image,
         "measure": name,
         "value": value if finite else None,
+        "low": None,
+        "high": None,
         "status": status,
     }

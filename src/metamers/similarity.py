@@ -94,10 +94,11 @@ def divergences(
     level: float = 0.95,
     seed: int = 0,
     effective_size: bool = True,
+    photographs: ArrayLike | None = None,
 ) -> list[Comparison]:
     """Return the three comparisons, with intervals, from distances.
 
-    Images are resampled, not distances; pairs of an image with itself are left out of a
+    Photographs are resampled, not distances; pairs of an image with itself are left out of a
     resample, since their zero distances would put a false peak there.
 
     Parameters
@@ -115,15 +116,18 @@ def divergences(
     effective_size
         Smooth each sample as one of n values (its pairs are not independent); otherwise as
         one of as many values as it has distances, as scipy's ``gaussian_kde`` does.
+    photographs
+        As for `samples_of`.
 
     Raises
     ------
     ValueError
-        If shapes disagree, there are fewer than 3 images, or a distance is not finite.
+        As `samples_of`.
     """
-    samples = samples_of(references, metamers, matched)
-    n = samples[SAMPLES[2]].values.size
-    counts = np.vstack([np.ones((1, n)), _resampled_counts(n, resamples, seed)])
+    own = numbered(photographs, np.size(matched))
+    samples = samples_of(references, metamers, matched, own)
+    n = own.size
+    counts = np.vstack([np.ones((1, n)), _resampled_counts(own, resamples, seed)])
     rows = []
     for comparison in COMPARISONS:
         pair = compared(samples, comparison)
@@ -134,31 +138,61 @@ def divergences(
     return rows
 
 
-def samples_of(references: ArrayLike, metamers: ArrayLike, matched: ArrayLike) -> dict[str, Sample]:
+def numbered(photographs: ArrayLike | None, n: int) -> NDArray[np.intp]:
+    """Return a number for each image, from 0, which images of one photograph share.
+
+    Parameters
+    ----------
+    photographs
+        Such numbers (`metamers.crops.photographs`); None: each image is a photograph.
+    """
+    if photographs is None:
+        return np.arange(n)
+    return np.unique(np.asarray(photographs), return_inverse=True)[1]
+
+
+def samples_of(
+    references: ArrayLike,
+    metamers: ArrayLike,
+    matched: ArrayLike,
+    photographs: ArrayLike | None = None,
+) -> dict[str, Sample]:
     """Return the three samples of distances by the names in `SAMPLES`.
+
+    Parameters
+    ----------
+    references, metamers, matched
+        As for `divergences`.
+    photographs
+        A number for each image, which images of one photograph share: their distances are left
+        out, since they are no distances between unrelated images. None: there are none such.
 
     Raises
     ------
     ValueError
-        If shapes disagree, there are fewer than 3 images, or a distance is not finite.
+        If shapes disagree, there are fewer than 3 photographs, or a distance is not finite.
     """
     first, second, own = (np.asarray(m, dtype=np.float64) for m in (references, metamers, matched))
     n = own.size
+    group = numbered(photographs, n)
     if first.shape != (n, n) or second.shape != (n, n) or own.shape != (n,):
         raise ValueError(
             f"distances have the shapes {first.shape}, {second.shape} and {own.shape}; "
             "expected are (n, n), (n, n) and (n,)"
         )
-    if n < 3:
-        raise ValueError(f"{n} images are too few to compare distances; at least 3 are needed")
-    found = pairs_of(first, SAMPLES[0]), pairs_of(second, SAMPLES[1]), Sample(own, np.arange(n))
+    if (found := np.unique(group).size) < 3:
+        raise ValueError(f"{found} images are too few to compare distances; at least 3 are needed")
+    pairs = [pairs_of(m, name, group) for m, name in zip((first, second), SAMPLES, strict=False)]
     _refuse_infinite(own, SAMPLES[2])
-    return dict(zip(SAMPLES, found, strict=True))
+    return dict(zip(SAMPLES, [*pairs, Sample(own, np.arange(n))], strict=True))
 
 
-def pairs_of(matrix: Array, name: str) -> Sample:
-    """Return the distances above the diagonal, each with its two images."""
+def pairs_of(matrix: Array, name: str, photographs: NDArray[np.intp] | None = None) -> Sample:
+    """Return the distances between photographs above the diagonal, each with its two images."""
     i, j = np.triu_indices(len(matrix), k=1)
+    if photographs is not None:
+        apart = photographs[i] != photographs[j]
+        i, j = i[apart], j[apart]
     _refuse_infinite(matrix[i, j], name)
     return Sample(matrix[i, j], i, j)
 
@@ -175,15 +209,16 @@ def compared(samples: dict[str, Sample], comparison: str) -> tuple[Sample, Sampl
     return samples[first], samples[second]
 
 
-def _resampled_counts(n: int, resamples: int, seed: int) -> Array:
-    """Return how often each image is drawn in each resample, shape (resamples, n)."""
+def _resampled_counts(photographs: NDArray[np.intp], resamples: int, seed: int) -> Array:
+    """Return how often each image is drawn with its photograph, shape (resamples, images)."""
     generator = np.random.default_rng(seed)
+    n = int(photographs.max()) + 1
     rows: list[Array] = []
     while len(rows) < resamples:
         drawn = np.bincount(generator.integers(n, size=n), minlength=n)
-        if drawn.max() < n:  # one image alone has no pairs
+        if drawn.max() < n:  # one photograph alone has no pairs
             rows.append(drawn.astype(np.float64))
-    return np.array(rows).reshape(resamples, n)
+    return np.array(rows).reshape(resamples, n)[:, photographs]
 
 
 def _interval(values: Array, level: float) -> tuple[float | None, float | None]:

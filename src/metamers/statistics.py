@@ -14,7 +14,8 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.95
 RESAMPLES = 1000
-_TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""Shares below the two ends of an interval."""
 
 
 def resample_counts(n: int, resamples: int, generator: np.random.Generator) -> Array:
@@ -51,7 +52,7 @@ def bootstrap_interval(
     rows = _finite(values)
     counts = resample_counts(rows.shape[-1], resamples, generator)
     means = rows @ counts.T / rows.shape[-1]
-    low, high = np.quantile(means, _TAILS, axis=-1)
+    low, high = np.quantile(means, TAILS, axis=-1)
     return low, high
 
 
@@ -80,7 +81,7 @@ def crossed_interval(
     drawn = resample_counts(rows, resamples, generator) * scale
     sums = ((drawn @ table) * resample_counts(columns, resamples, generator)).sum(axis=1)
     total = drawn.sum(axis=1) * columns
-    low, high = np.quantile(sums[total > 0] / total[total > 0], _TAILS)
+    low, high = np.quantile(sums[total > 0] / total[total > 0], TAILS)
     return float(low), float(high)
 
 

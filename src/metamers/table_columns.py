@@ -58,7 +58,7 @@ CONDITION = [
 ]
 CONDITION_KEY = tuple(field.name for field in CONDITION)
 EXPERIMENT = column("experiment", pa.string(), "experiment that asked for the condition")
-IMAGE = column("image_id", pa.string(), "reference image")
+IMAGE = column("image_id", pa.string(), "reference image; `<photograph>#crop<k>` for a crop")
 EVALUATOR = column("evaluator", pa.string(), "model that judged, a row of the zoo")
 MEMBER = column("member", pa.bool_(), "the evaluator is a member of the model set")
 SAME_WEIGHTS = column(

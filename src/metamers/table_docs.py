@@ -27,7 +27,11 @@ are not allowed, empty cells where there may be none, and two rows with the same
 | pandas | `pandas.read_parquet("recognizability.parquet")` |
 | polars | `polars.read_parquet("recognizability.parquet")` |
 | DuckDB | `duckdb -c "select * from 'recognizability.parquet'"` |
-| R | `arrow::read_parquet("recognizability.parquet")` (tests cover the other three) |
+| R | `arrow::read_parquet("recognizability.parquet")` |
+
+Tests read with the first three. R itself was not tried; its package arrow wraps the C++ library
+that pandas reads with, and columns are of plain types (text, integers, floats, booleans, lists of
+text).
 
 The first five columns of most tables are the condition: which references, by which recipe, of
 which model set, at which stage, within which bound. They are names of the configuration; two

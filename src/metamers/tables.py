@@ -7,7 +7,7 @@ keeps. A file also says which version, commit and configuration made it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,7 @@ __all__ = [
     "provenance_of",
     "read",
     "write",
+    "write_parts",
 ]
 
 TABLES = {
@@ -151,18 +152,54 @@ def write(
         the allowed ones, or two rows have the same key.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
-    if frame.empty:
-        frame = frame.reindex(columns=table.schema.names)
-    _refuse(table, frame, path)
+    write_parts(table, [frame], path, apart=(), provenance=provenance)
+
+
+def write_parts(
+    table: Table,
+    parts: Iterable[pd.DataFrame],
+    path: str | Path,
+    *,
+    apart: Sequence[str],
+    provenance: Mapping[str, str] | None = None,
+) -> None:
+    """Write a table that comes in parts, of which one is in memory at a time.
+
+    Parameters
+    ----------
+    table, path, provenance
+        As for `write`.
+    parts
+        Data frames.
+    apart
+        Columns, of the table's key, in whose values any two parts differ.
+
+    Raises
+    ------
+    ValueError
+        As for `write`, or if two parts share their values of ``apart``.
+    """
     notes = _notes(table) | dict(provenance or {})
     schema = table.schema.with_metadata({f"metamers.{k}": v for k, v in notes.items()})
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    met: set[tuple[Any, ...]] = set()
     with pq.ParquetWriter(path, schema) as writer:
-        for start in range(0, max(len(frame), 1), _ROWS_AT_ONCE):
-            part = frame.iloc[start : start + _ROWS_AT_ONCE][schema.names]
-            writer.write_table(
-                pa.Table.from_pandas(part, schema=schema, preserve_index=False, safe=False)
-            )
+        for given in parts:
+            frame = given.reindex(columns=schema.names) if given.empty else given
+            _refuse(table, frame, path)
+            own = set(frame[list(apart)].drop_duplicates().itertuples(index=False, name=None))
+            if apart and own & met:
+                raise ValueError(f"{path}: two parts of table {table.name!r} have {min(own & met)}")
+            met |= own
+            _append(writer, frame[schema.names], schema)
+
+
+def _append(writer: pq.ParquetWriter, frame: pd.DataFrame, schema: pa.Schema) -> None:
+    for start in range(0, max(len(frame), 1), _ROWS_AT_ONCE):
+        part = frame.iloc[start : start + _ROWS_AT_ONCE]
+        writer.write_table(
+            pa.Table.from_pandas(part, schema=schema, preserve_index=False, safe=False)
+        )
 
 
 def read(

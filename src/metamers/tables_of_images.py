@@ -71,7 +71,8 @@ PREDICTIONS = Table(
 
 TRACES = Table(
     "traces",
-    "Loss of the active model at the end of its turns, during synthesis.",
+    "Loss of the active model at the end of its turns, during synthesis; in `tables/` at most 50 "
+    "turns of each member, the first and the last among them, in `traces/` all.",
     pa.schema(
         [
             *CONDITION,
@@ -133,6 +134,14 @@ IMAGE_METRICS = Table(
             column("image_id", pa.string(), "image; null for the whole set", nullable=True),
             column("measure", pa.string(), "name of the metric, a row of `measures`"),
             column("value", pa.float64(), "value; null where not computed", nullable=True),
+            column(
+                "low",
+                pa.float64(),
+                "of a distance between sets: lower end of its 95 % interval over images, at this "
+                "number of images (docs/metrics.md)",
+                nullable=True,
+            ),
+            column("high", pa.float64(), "upper end of that interval", nullable=True),
             column("status", pa.string(), "'computed', or why not and how to get it"),
         ]
     ),
@@ -221,7 +230,8 @@ SUCCESS = Table(
 
 POWER = Table(
     "power",
-    "Divergence of random subsets of the images, by their number (section 4.5: is 80 enough?).",
+    "Divergence and its spread by the number of images (section 4.5: is 80 enough?), for the "
+    "conditions of the experiment `power`.",
     pa.schema(
         [
             *CONDITION,
@@ -230,10 +240,30 @@ POWER = Table(
             column("comparison", pa.string(), "distributions compared", allowed=COMPARISONS),
             column("n_images", pa.int32(), "images of a subset"),
             column("mean", pa.float64(), "mean divergence of the subsets", unit="bits, 0..1"),
-            column("sd", pa.float64(), "its standard deviation over subsets", nullable=True),
             column("low", pa.float64(), "lower end of what 95 % of the subsets give"),
             column("high", pa.float64(), "upper end of what 95 % of the subsets give"),
+            column(
+                "sd",
+                pa.float64(),
+                "standard deviation of the divergence of so many images, overlap of subsets "
+                "made good",
+                unit="bits",
+                nullable=True,
+            ),
+            column(
+                "sd_low",
+                pa.float64(),
+                "lower end of its 95 % interval, over subsets and photographs",
+                nullable=True,
+            ),
+            column("sd_high", pa.float64(), "upper end of that interval", nullable=True),
             column("repeats", pa.int32(), "subsets"),
+            column("n_total", pa.int32(), "images that subsets are drawn from"),
+            column(
+                "n_photographs",
+                pa.int32(),
+                "photographs that these are of: fewer, where they are crops (docs/data.md)",
+            ),
         ]
     ),
     (*CONDITION_KEY, "evaluator", "comparison", "n_images"),

@@ -120,7 +120,7 @@ def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
         f"<title>Paper and run {config['run']}</title><style>"
         "body{font:14px sans-serif;margin:2em}td,th{padding:.25em .7em;text-align:left}"
         "tr:nth-child(even){background:#f3f3f3}</style></head><body>"
-        f"<h1>The paper's numbers beside those of run {config['run']}</h1>"
+        f"<h1>The paper's numbers beside those of run {config['run']}</h1>{_warning(config)}"
         "<p>Numbers that the paper prints, the run's own with their 95&nbsp;% intervals, and what "
         f"differs in the run. A dash: the run has no such number.</p>{body}</body></html>"
     )
@@ -175,6 +175,12 @@ def success(likeness: pd.DataFrame) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
     return frame.assign(are_metamers=frame["share"] >= SHARE)
+
+
+def _warning(config: Mapping[str, Any]) -> str:
+    return (
+        f"<p><strong>{provenance.RANDOM_WEIGHTS}</strong></p>" if config["random_weights"] else ""
+    )
 
 
 def _printed(value: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -99,6 +99,9 @@ class ModelSpec:
         Applied to images in [0, 1] before the network; ``None``: the network takes them raw.
     stages
         Modules for named stages, where the depth rule is to be overruled.
+    channels
+        Where the blocks' activations of four dimensions have their channels: ``first``
+        (n, channels, height, width) or ``last`` (n, height, width, channels).
     """
 
     name: str
@@ -113,6 +116,7 @@ class ModelSpec:
     input: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
+    channels: Literal["first", "last"] = "first"
     note: str = ""
 
     @property

@@ -80,6 +80,7 @@ rule evaluate_models:
     params:
         revision=revisions.EVALUATION,
         conditions=plan.batch,
+        with_power=plan.batch_power,
         references=plan.batch_references,
         shards=plan.shards,
         stages=config["stages"],

@@ -16,6 +16,7 @@ with devices.held(snakemake.params.device) as device:
             dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
             snakemake.params.stages,
             len(snakemake.params.shards),
+            snakemake.params.with_power,
         ),
         snakemake.params.models,
         Store(Path(snakemake.params.store)),

@@ -8,6 +8,7 @@ from metamers.figures.gallery import examples
 from metamers.figures.mixtures import mixed_sets
 from metamers.figures.optimisation import loss_traces, losses_after
 from metamers.figures.quality import image_metrics
+from metamers.figures.sample_sizes import power
 from metamers.figures.saving import save
 from metamers.figures.solvers import recipes
 from metamers.figures.tolerances import bounds
@@ -23,6 +24,7 @@ __all__ = [
     "loss_traces",
     "losses_after",
     "mixed_sets",
+    "power",
     "recipes",
     "recognizability",
     "save",

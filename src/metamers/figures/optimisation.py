@@ -21,6 +21,7 @@ from metamers.chart_data import (
     sets_in_order,
 )
 from metamers.tables import CONDITION_KEY, OPTIMISATION, TRACES
+from metamers.trace_tables import thinned
 
 _SERIES = [*CONDITION_KEY, "model"]
 _LOSS = (
@@ -60,7 +61,7 @@ def loss_traces(
         If the table has other columns or no rows.
     """
     refuse_other_columns(table, TRACES)
-    rows = _dressed(_medians(_thinned(table, points)), labels, flagged)
+    rows = _dressed(_medians(thinned(table, points)), labels, flagged)
     rows["panel"] = ["\n".join(style.folded(name, 20)) for name in rows["set"]]
     sets = sets_in_order(rows["model_set"], rows["panel"], labels)
     shown = in_order(set(rows["stage"]), stages)
@@ -120,15 +121,6 @@ def losses_after(
         [_LOSS, *style.flag_notes(rows, "Open dots")],
         width=210 * len(shown) + 130,
     )
-
-
-def _thinned(table: pd.DataFrame, points: int) -> pd.DataFrame:
-    turns = table[[*_SERIES, "turn"]].drop_duplicates().sort_values([*_SERIES, "turn"])
-    series = turns.groupby(_SERIES)
-    rank, number = series.cumcount(), series["turn"].transform("size")
-    stride = np.maximum((number - 1) / max(points - 1, 1), 1)
-    kept = (np.floor(rank / stride) > np.floor((rank - 1) / stride)) | (rank == number - 1)
-    return table.merge(turns[kept], on=[*_SERIES, "turn"])
 
 
 def _medians(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from metamers.chart_data import (
     set_labels,
     sets_in_order,
 )
+from metamers.crops import photograph_of
 from metamers.measures import MEASURES, Measure, card
 from metamers.statistics import bootstrap_interval
 from metamers.tables import CONDITION_KEY, IMAGE_METRICS
@@ -47,7 +48,8 @@ def image_metrics(
     Parameters
     ----------
     table
-        Table `image_metrics`. Rows without image are values of a whole set: no interval.
+        Table `image_metrics`. Rows without image are values of a whole set, with the table's
+        interval.
     labels
         Printed labels of sets; sets appear in its order.
     stages
@@ -98,10 +100,15 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     finite = rows[np.isfinite(rows["value"].astype(float))]
     if finite.empty:
         raise ValueError("no metric of the table is computed: there is nothing to draw")
-    means = finite.groupby(_CELL, sort=False)["value"].mean().to_frame()
-    per_image = finite[finite["image_id"].notna()].groupby(_CELL)["value"].apply(np.asarray)
-    means["n"] = per_image.map(len).reindex(means.index).fillna(0).astype(int)
-    means[["low", "high"]] = _intervals(per_image).reindex(means.index)
+    groups = finite.groupby(_CELL, sort=False)
+    means = groups[["value", "low", "high"]].mean()
+    means["n"] = groups["image_id"].count()  # of a set's own value 0: it has no image
+    single = finite[finite["image_id"].notna()]
+    photograph = single["image_id"].map(photograph_of)
+    of_photographs = single.groupby([*_CELL, photograph])["value"].mean()
+    resampled = of_photographs.groupby(level=_CELL).apply(np.asarray)
+    ends = _intervals(resampled)
+    means.loc[ends.index, ["low", "high"]] = ends
     return means.reset_index()
 
 
@@ -116,10 +123,10 @@ def _intervals(values: pd.Series) -> pd.DataFrame:
 def _reading(rows: pd.DataFrame) -> str:
     single = rows.loc[rows["n"] > 0, "n"]
     if single.empty:
-        return "Values of whole sets of images, which have no interval."
+        return "Values of whole sets of images, with their 95 % intervals over images."
     return (
         f"Mean over n = {style.spread(single, 'image')} with its 95 % bootstrap interval; "
-        "marks without interval: one value for the whole set of images."
+        "distances between sets with theirs, at this number of images."
     )
 
 
