@@ -28,7 +28,6 @@ rule predict_references:
         revision=revisions.EVALUATION,
         models=plan.group,
         references=plan.reference_sets,
-        device=config["engine"]["device"],
         batch_size=config["evaluation"]["batch_size"],
         cache=config["weights_cache"],
     script:
@@ -85,7 +84,6 @@ rule evaluate_models:
         shards=plan.shards,
         stages=config["stages"],
         models=plan.evaluators,
-        device=config["engine"]["device"],
         batch_size=config["evaluation"]["batch_size"],
         seed=config["seed"],
         cache=config["weights_cache"],
@@ -113,7 +111,6 @@ rule measure_images:
         references=plan.batch_references,
         shards=plan.shards,
         networks=plan.rows(plan.feature_networks),
-        device=config["engine"]["device"],
         cache=config["weights_cache"],
         store=f"{RUN}/store/image_metrics",
     script:

@@ -8,7 +8,7 @@ from metamers.store import Store
 job.begin(snakemake)
 job.prepare_torch(snakemake.threads)
 
-with devices.held(snakemake.params.device) as device:
+with devices.held(snakemake.config["engine"]["device"]) as device:
     found = evaluation.evaluate(
         evaluation.subjects(
             snakemake.params.conditions,

@@ -9,7 +9,7 @@ from metamers.store import Store
 job.begin(snakemake)
 job.prepare_torch(snakemake.threads)
 
-with devices.held(snakemake.params.device) as device:
+with devices.held(snakemake.config["engine"]["device"]) as device:
     rows = image_measurements.measure(
         subjects(
             snakemake.params.conditions,

@@ -6,7 +6,7 @@ job.begin(snakemake)
 job.prepare_torch(snakemake.threads)
 
 draws = zip(snakemake.params.references, map(images.load, snakemake.input.images), strict=True)
-with devices.held(snakemake.params.device) as device:
+with devices.held(snakemake.config["engine"]["device"]) as device:
     answers = evaluation.predict_references(
         snakemake.params.models,
         dict(draws),
