@@ -152,10 +152,7 @@ def row(name: str, made: Made, reference: Made) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     change = made.recognised.astype(float) - reference.recognised
     differ = statistics.crossed_share_interval(change != 0, generator)
-    # Where no answer differs, resamples would claim certainty: so many may in truth.
-    low, high = (
-        statistics.crossed_interval(change, generator) if change.any() else (-differ[1], differ[1])
-    )
+    low, high = statistics.crossed_change_interval(change, generator)
     return {
         "setting": name,
         "activation": _distances(made.activations, reference.activations),

@@ -16,20 +16,9 @@ from pathlib import Path
 import test_engine
 import torch
 
-from metamers import checkpoints, engine, images, job, metamer_files
+from metamers import checkpoints, engine, job, metamer_files
 
 STEPS = 120
-
-
-def few():
-    rows, pixels = images.prepare(
-        {"source": "embedded"},
-        {"size": 48, "crop": 0.875, "interpolation": "bicubic"},
-        "few",
-        {"limit": 4},
-        seed=0,
-    )
-    return [row.image_id for row in rows], torch.from_numpy(pixels)
 
 
 def work_through(references, checkpoint: Path, output: Path) -> None:
@@ -101,7 +90,7 @@ def until_done(references, folder: Path, generator: random.Random, kills: int) -
 def main(folder: Path, runs: int, kills: int) -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    references, generator = few(), random.Random(20)
+    references, generator = test_engine.photographs(4), random.Random(20)
     until_done(references, folder / "whole", generator, kills=0)
     expected = metamer_files.load(folder / "whole/output")
     report = []

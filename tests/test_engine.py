@@ -45,16 +45,20 @@ def work_of(shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), 
     )
 
 
-@pytest.fixture(scope="module")
-def few():
+def photographs(limit):
     rows, pixels = images.prepare(
         {"source": "embedded"},
         {"size": 48, "crop": 0.875, "interpolation": "bicubic"},
         "few",
-        {"limit": 5},
+        {"limit": limit},
         seed=0,
     )
     return [row.image_id for row in rows], torch.from_numpy(pixels)
+
+
+@pytest.fixture(scope="module")
+def few():
+    return photographs(5)
 
 
 def run(work, few, tmp_path, settings=ENGINE):
@@ -106,13 +110,10 @@ import json, sys, torch
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_engine
-from metamers import engine, images, job, metamer_files
+from metamers import engine, job, metamer_files
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
-rows, pixels = images.prepare(
-    {{"source": "embedded"}}, {{"size": 48, "crop": 0.875, "interpolation": "bicubic"}}, "few",
-    {{"limit": 5}}, seed=0)
-few = [row.image_id for row in rows], torch.from_numpy(pixels)
+few = test_engine.photographs(5)
 print("ready", flush=True)
 work = test_engine.work_of(models=["squeezenet1_1"], total_steps=160)
 done = engine.run(

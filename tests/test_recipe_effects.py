@@ -41,6 +41,16 @@ def test_difference_is_that_of_the_shares(found):
     assert rows["n_evaluators"].to_dict() == {"held_out": 2, "members": 2}
 
 
+def test_images_are_counted_not_the_photographs_that_they_are_crops_of():
+    judged = recognition(SHARES, MEMBERS)
+    cropped = judged.assign(
+        image_id=[f"photo{int(i[5:]) // 2}#crop{int(i[5:]) % 2:03d}" for i in judged["image_id"]]
+    )
+    rows = cells_of(recipe_effects(cropped, EXPERIMENTS), recipe="slow").set_index("group")
+    assert set(rows["n_images"]) == {10}
+    assert rows["difference"].to_dict() == pytest.approx({"held_out": 0.2, "members": 0.1})
+
+
 def test_answers_that_never_differ_prove_no_equality(found):
     rows = cells_of(found, recipe="same")
     assert (rows["difference"] == 0).all()

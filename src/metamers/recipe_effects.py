@@ -61,11 +61,12 @@ def _effects(cell: Cell, baseline: Cell, seed: int) -> list[dict[str, Any]]:
         if not evaluators:
             continue
         recognised = float(cell.recognised[cell.of(group)].mean(dtype=np.float64))
-        low, high = _interval(difference, seed)
+        generator = np.random.default_rng(seed)
+        low, high = statistics.crossed_change_interval(difference, generator)
         rows.append(
             {
                 "group": group,
-                "n_images": difference.shape[1],
+                "n_images": cell.n_images,
                 "n_evaluators": difference.shape[0],
                 "recognizability": recognised,
                 "of_baseline": recognised - float(difference.mean()),
@@ -75,12 +76,3 @@ def _effects(cell: Cell, baseline: Cell, seed: int) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _interval(difference: np.ndarray, seed: int) -> tuple[float, float]:
-    """Return the interval of a mean difference; where no answer differs, what may all the same."""
-    generator = np.random.default_rng(seed)
-    if difference.any():
-        return statistics.crossed_interval(difference, generator)
-    _, most = statistics.crossed_share_interval(difference != 0, generator)
-    return -most, most

@@ -173,6 +173,21 @@ def crossed_share_interval(
     return float(low), float(high)
 
 
+def crossed_change_interval(
+    differences: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """Return `crossed_interval` of a table of differences between answers.
+
+    Where none differs, resamples would claim certainty; the share that may differ all the same
+    (`crossed_share_interval`) stands in its place, to both sides.
+    """
+    table = _finite(differences)
+    if table.any():
+        return crossed_interval(table, generator, resamples)
+    _, most = crossed_share_interval(table, generator, resamples)
+    return -most, most
+
+
 def holm(p_values: ArrayLike) -> Array:
     """Return p-values after Holm's correction, in the order given; empty stays empty."""
     values = np.asarray(p_values, dtype=np.float64)
