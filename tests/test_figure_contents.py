@@ -174,8 +174,15 @@ def test_metrics_say_their_better_direction_and_why_they_lack():
     assert "↑ higher is better" in drawn
     assert "↓ lower is better" in drawn
     assert "PSNR (dB)" in drawn
+    assert "small for sets of which the model is a member" in drawn
     assert "LPIPS: not computed: weights missing: alexnet-owt-7be5be79.pth." in drawn
     assert "https://" not in re.sub(r"http://www.w3.org/\S*", "", drawn)
+
+
+def test_metrics_without_a_models_features_need_no_note_on_them():
+    table = synthetic.image_metrics(SIZE)
+    table = table[table["measure"] == "psnr"].reset_index(drop=True)
+    assert "is a member" not in svg(figures.image_metrics(table, **NAMED))
 
 
 def test_values_that_are_infinite_or_undefined_are_counted_and_left_out():

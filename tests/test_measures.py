@@ -72,6 +72,14 @@ def test_a_card_is_found_for_any_network():
     assert measures.card("frechet_squeezenet1_1").label == "Fréchet distance (squeezenet1_1)"
 
 
+@pytest.mark.parametrize(
+    ("name", "takes"),
+    [("frechet_resnet50", True), ("kid_vgg19", True), ("fid", False), ("frechet_", False)],
+)
+def test_measures_in_features_of_a_classifier_are_known(name, takes):
+    assert measures.takes_a_classifier(name) == takes
+
+
 @pytest.mark.parametrize("name", ["frechet", "frechet_", "ssim_resnet50", "FID", ""])
 def test_an_unknown_measure_is_refused(name):
     with pytest.raises(ValueError, match="no measure is called"):

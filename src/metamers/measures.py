@@ -299,6 +299,12 @@ MEASURES = {
 """Every measure of an image or a set of images, by name."""
 
 
+def takes_a_classifier(name: str) -> bool:
+    """Return whether a measure is one of `feature_cards`, of any network."""
+    network = name.partition("_")[2]
+    return bool(network) and any(made.name == name for made in feature_cards(network, network))
+
+
 def card(name: str) -> Measure:
     """Return a measure's card.
 
@@ -312,8 +318,7 @@ def card(name: str) -> Measure:
     """
     if name in MEASURES:
         return MEASURES[name]
-    _, _, network = name.partition("_")
-    for made in feature_cards(network, network):
-        if network and made.name == name:
-            return made
+    network = name.partition("_")[2]
+    if takes_a_classifier(name):
+        return next(m for m in feature_cards(network, network) if m.name == name)
     raise ValueError(f"no measure is called {name!r}; known are {', '.join(MEASURES)}")

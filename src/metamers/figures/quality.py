@@ -21,11 +21,15 @@ from metamers.chart_data import (
     sets_in_order,
 )
 from metamers.crops import photograph_of
-from metamers.measures import MEASURES, Measure, card
+from metamers.measures import MEASURES, Measure, card, takes_a_classifier
 from metamers.statistics import bootstrap_interval
 from metamers.tables import CONDITION_KEY, IMAGE_METRICS
 
 COMPUTED = "computed"
+_OWN_FEATURES = (
+    "Distances in a model's features are small for sets of which the model is a member: their "
+    "metamers were made to match it."
+)
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",
@@ -86,7 +90,12 @@ def image_metrics(
         chart.resolve_scale(x="independent"),
         "Image metrics of metamers",
         [_reading(rows)],
-        [*_missing(table, cards), *_left_out(table, cards), *style.flag_notes(rows, "Open marks")],
+        [
+            *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
+            *_missing(table, cards),
+            *_left_out(table, cards),
+            *style.flag_notes(rows, "Open marks"),
+        ],
         width=columns * 215 + 130,
     )
 
@@ -138,7 +147,11 @@ def _marks(sets: list[str], stages: list[str]) -> style.Layers:
         yOffset=alt.YOffset("stage:N", sort=stages).scale(domain=stages, paddingOuter=0.4),
     )
     colour, shape = style.stage_colour(stages), style.shape_of("stage", stages, "stage")
-    x = alt.X("value:Q", title=None).scale(zero=False, padding=8)
+    x = (
+        alt.X("value:Q", title=None)
+        .scale(zero=False, padding=8)
+        .axis(tickCount=4, labelOverlap=True, labelSeparation=5)
+    )
     tooltip = ["set:N", "stage:N", "value:Q", "low:Q", "high:Q", "n:Q"]
     neither = alt.datum.better == _BETTER["neither"]
     colours = alt.condition(neither, alt.value(style.FAINT), alt.value(style.GOOD))
