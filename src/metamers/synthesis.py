@@ -313,7 +313,7 @@ def _targets(
 
 def _obey(stop: Callable[[], bool]) -> None:
     if stop():
-        raise Interrupted
+        raise Interrupted("asked to stop: the progress is that of the last whole turn")
 
 
 def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
