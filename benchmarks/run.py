@@ -26,6 +26,7 @@ import contest
 import growth
 import page
 import torch
+from contestants import STEPS_PER_TURN
 
 from metamers import provenance
 
@@ -45,7 +46,12 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--memory-steps", type=int, nargs=2, default=[50, 500])
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=cases.ROOT / "docs/performance.md")
-    return parser.parse_args(words)
+    asked = parser.parse_args(words)
+    if min(asked.memory_steps) < 2 * STEPS_PER_TURN:
+        parser.error(
+            f"--memory-steps: {asked.memory_steps}; at least {2 * STEPS_PER_TURN} are needed"
+        )
+    return asked
 
 
 def machine(device: str) -> dict[str, Any]:

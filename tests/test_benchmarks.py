@@ -221,6 +221,12 @@ def test_committed_results_cover_every_embedded_model_and_stage():
         assert {"images", "precision", "device"} <= case.keys()
 
 
+def test_too_few_steps_are_refused_before_anything_is_measured(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--memory-steps", "10", "500"])
+    assert "--memory-steps: [10, 500]; at least 20 are needed" in capsys.readouterr().err
+
+
 def test_page_without_marks_is_refused(tmp_path):
     path = tmp_path / "page.md"
     path.write_text("nothing\n")

@@ -109,6 +109,10 @@ class LocalSlurm:
             self._end(name, signal.SIGTERM)
         for pid in processes.daemons_of_jobs(self.conf):
             processes.kill(pid, signal.SIGKILL)
+        # Snakemake in a cancelled job may outlive it: it waits at SIGTERM, and SLURM, without
+        # control groups, finds a process no more once its parent has gone.
+        for pid in processes.with_variable("SLURM_CLUSTER_NAME=metamers"):
+            processes.kill(pid, signal.SIGKILL)
         self._starter.shutdown()
 
     def start_controller(self) -> None:

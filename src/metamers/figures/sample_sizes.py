@@ -25,6 +25,15 @@ _CELL = ["references", "recipe", "model_set", "bound", "evaluator"]
 _SIZES = (5, 10, 20, 40, 80, 160, 320)
 _ABOVE = ("mean", "low", "high")
 _BELOW = ("sd", "sd_low", "sd_high")
+_NOTES = (
+    "Thin lines: one evaluator and model set each; thick: mean of those between "
+    f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread and alone are drawn below. "
+    "Bands: above, what 95 % of the subsets give; below, the 95 % interval over subsets and "
+    "photographs, ends averaged. Subsets of n images are drawn without regard to photographs; "
+    "pairs of crops of one photograph do not count.",
+    f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} bits, which this project "
+    "takes for enough.",
+)
 
 
 def power(
@@ -51,17 +60,7 @@ def power(
         If the table has other columns or no rows.
     """
     refuse_other_columns(table, POWER)
-    single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
-    with_room = single[has_room(single)]
-    if with_room.empty:
-        raise ValueError("every divergence is near 0 or 1, where none spreads: nothing to draw")
-    keys = ["stage", "comparison", "n_images"]
-    means = with_room.groupby(keys, observed=True)[[*_ABOVE, *_BELOW]].mean().reset_index()
-    means["kind"] = "mean"
-    above, below = (
-        pd.concat([part, means], ignore_index=True)[["cell", "kind", *keys, *fields]]
-        for part, fields in ((single, _ABOVE), (with_room, _BELOW))
-    )
+    above, below = _lines(table)
     failed = table.assign(flagged=is_flagged(table, flagged))
     marks = {stage: f"{stage} {style.FLAG}" for stage in set(failed[failed["flagged"]]["stage"])}
     for rows in (above, below):
@@ -82,19 +81,25 @@ def power(
         chart,
         "How many images a divergence needs",
         [_reading(table)],
-        [
-            "Thin lines: one evaluator and model set each; thick: mean of those between "
-            f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread and alone are drawn below. "
-            "Bands: above, what "
-            "95 % of the subsets give; below, the 95 % interval over subsets and photographs, "
-            "ends averaged. Subsets of n images are drawn without regard to photographs; pairs of "
-            "crops of one photograph do not count.",
-            f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} bits, which this "
-            "project takes for enough.",
-            *style.flag_notes(failed, f"{style.FLAG}, some of a stage's"),
-        ],
+        [*_NOTES, *style.flag_notes(failed, f"{style.FLAG}, some of a stage's")],
         width=230 * len(shown) + 60,
     )
+
+
+def _lines(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of the divergences, and of their spread: single lines and means."""
+    single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
+    with_room = single[has_room(single)]
+    if with_room.empty:
+        raise ValueError("every divergence is near 0 or 1, where none spreads: nothing to draw")
+    keys = ["stage", "comparison", "n_images"]
+    means = with_room.groupby(keys, observed=True)[[*_ABOVE, *_BELOW]].mean().reset_index()
+    means["kind"] = "mean"
+    above, below = (
+        pd.concat([part, means], ignore_index=True)[["cell", "kind", *keys, *fields]]
+        for part, fields in ((single, _ABOVE), (with_room, _BELOW))
+    )
+    return above, below
 
 
 def _reading(table: pd.DataFrame) -> str:
