@@ -43,14 +43,14 @@ lint: env
 # pytest alone wants no packages installed. Both are run, whatever becomes of the first.
 test: lint
 	@$(BIN)/python -m pytest; tests=$$?; \
-	$(BIN)/python -m pytest tests/slurm; slurm=$$?; \
+	$(BIN)/python -m pytest tests/workflow/slurm; slurm=$$?; \
 	echo "exit codes: $$tests of the tests, $$slurm of those on a SLURM"; \
 	[ $$tests -eq 0 ] && [ $$slurm -eq 0 ]
 
 # A real SLURM on this machine, of Debian's packages, which are installed if they are not there.
 # As root; elsewhere all of it is skipped, with a warning.
 test-slurm: env
-	$(BIN)/python -m pytest tests/slurm
+	$(BIN)/python -m pytest tests/workflow/slurm
 
 bench: env
 	$(BIN)/python benchmarks/run.py

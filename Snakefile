@@ -4,8 +4,10 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from metamers import cluster, material, validation, zoo
-from metamers.plan import Condition, Plan
+from metamers.config import validation
+from metamers.config.plan import Condition, Plan
+from metamers.models import zoo
+from metamers.preflight import cluster, inputs
 
 min_version("9.27")
 
@@ -43,7 +45,7 @@ onstart:
         getattr(workflow.executor_settings, "status_command", None),
         Path(workflow.workdir_init),
     )
-    material.require(config, plan.used_rows)
+    inputs.require(config, plan.used_rows)
 
 
 include: "workflow/rules/references.smk"

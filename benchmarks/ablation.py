@@ -20,7 +20,8 @@ import page
 import pandas as pd
 import yaml
 
-from metamers import statistics, tables
+from metamers import bootstrap
+from metamers.storage import tables
 
 CONFIG = cases.ROOT / "config/ablation.yaml"
 GROUPS = {"held_out": "held-out models", "members": "members"}
@@ -120,7 +121,7 @@ def _ratio(losses: pd.DataFrame, recipe: str, first: str) -> str:
     if recipe == first:
         return ""
     by_image = np.log(losses[recipe] / losses[first]).groupby("image_id", observed=True).mean()
-    low, high = statistics.bootstrap_interval(by_image, np.random.default_rng(0))
+    low, high = bootstrap.bootstrap_interval(by_image, np.random.default_rng(0))
     mean, low, high = np.exp([by_image.mean(), float(low), float(high)])
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 

@@ -11,9 +11,11 @@ import yaml
 from contest import Case
 from torch import Tensor
 
-from metamers import images, job, zoo
-from metamers.engine import Engine
-from metamers.zoo import ModelSpec
+from metamers import snakemake_script
+from metamers.execution.runner import Engine
+from metamers.images import references
+from metamers.models import zoo
+from metamers.models.zoo import ModelSpec
 
 ROOT = Path(__file__).parents[1]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -36,12 +38,12 @@ def engine(device: str, count: int) -> Engine:
 
 def cache() -> Path:
     """Return the folder of the weights."""
-    return job.cache_folder(CONFIG["weights_cache"])
+    return snakemake_script.cache_folder(CONFIG["weights_cache"])
 
 
 def photographs(count: int, side: int) -> Tensor:
     """Return embedded photographs, ``(count, 3, side, side)`` in [0, 1]."""
     preprocessing = CONFIG["preprocessing"] | {"size": side}
     draw = {"limit": count}
-    _, pixels = images.prepare({"source": "embedded"}, preprocessing, "benchmark", draw, seed=0)
+    _, pixels = references.prepare({"source": "embedded"}, preprocessing, "benchmark", draw, seed=0)
     return torch.from_numpy(pixels).float() / 255

@@ -23,8 +23,8 @@ from contestants import (
 )
 from torch import Tensor
 
-from metamers.engine import Engine, prepare_features
-from metamers.zoo import ModelSpec
+from metamers.execution.runner import Engine, prepare_features
+from metamers.models.zoo import ModelSpec
 
 LEAST_ROUNDS = 3
 

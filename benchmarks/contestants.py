@@ -19,10 +19,11 @@ from timm.models import create_feature_extractor
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from metamers import initializers, job
-from metamers.bounds import Bound
-from metamers.recipes import Settings
-from metamers.synthesis import synthesize
+from metamers import snakemake_script
+from metamers.synthesis import initializers
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.settings import Settings
+from metamers.synthesis.solver import synthesize
 
 RATE = 1.0
 STEPS_PER_TURN = 10
@@ -136,7 +137,7 @@ class Contestant:
 
 @contextlib.contextmanager
 def _torch_as_in_a_job() -> Iterator[None]:
-    job.prepare_torch(torch.get_num_threads())
+    snakemake_script.prepare_torch(torch.get_num_threads())
     try:
         yield
     finally:

@@ -31,13 +31,17 @@ import torch
 from contestants import image_ids
 from torch import Tensor
 
-from metamers import precision, pretrained, provenance, recipes, statistics
-from metamers.bounds import Bound
-from metamers.crew import Crew, Features, to_device
-from metamers.engine import Engine, prepare_features
-from metamers.recipes import Settings
-from metamers.synthesis import synthesize, to_8_bits
-from metamers.targets import Target
+from metamers import bootstrap
+from metamers.execution import precision
+from metamers.execution.device_ensemble import Crew, Features, to_device
+from metamers.execution.runner import Engine, prepare_features
+from metamers.models import pretrained
+from metamers.storage import provenance
+from metamers.synthesis import settings as recipes
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.objective import Target
+from metamers.synthesis.settings import Settings
+from metamers.synthesis.solver import synthesize, to_8_bits
 
 RESULTS = Path(__file__).parent / "effects.json"
 REFERENCE: dict[str, Any] = {
@@ -151,8 +155,8 @@ def row(name: str, made: Made, reference: Made) -> dict[str, Any]:
     """Return how far a setting is from the reference: medians and largest over the images."""
     generator = np.random.default_rng(0)
     change = made.recognised.astype(float) - reference.recognised
-    differ = statistics.crossed_share_interval(change != 0, generator)
-    low, high = statistics.crossed_change_interval(change, generator)
+    differ = bootstrap.crossed_share_interval(change != 0, generator)
+    low, high = bootstrap.crossed_change_interval(change, generator)
     return {
         "setting": name,
         "activation": _distances(made.activations, reference.activations),

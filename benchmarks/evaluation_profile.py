@@ -11,9 +11,12 @@ import time
 import numpy as np
 import torch
 
-from metamers import evaluation, images, job, zoo
-from metamers.metamer_files import Metamers
-from metamers.plan import Condition
+from metamers import snakemake_script
+from metamers.config.plan import Condition
+from metamers.evaluation import evaluators
+from metamers.images import references as images
+from metamers.models import zoo
+from metamers.storage.metamers import Metamers
 
 SIDE, N = 224, 400
 
@@ -37,7 +40,9 @@ def main():
     print("| evaluator | stage | seconds | share in forward passes |\n|---|---|---|---|")
     for name in ("efficientnet_lite0", "efficientnet_lite2", "squeezenet1_1"):
         row = {"name": name} | zoo.read("config/models.yaml")[name]
-        judge = evaluation.Evaluator.of(row, job.cache_folder(None), torch.device("cpu"), 64)
+        judge = evaluators.Evaluator.of(
+            row, snakemake_script.cache_folder(None), torch.device("cpu"), 64
+        )
         spent = [0.0]
 
         def timed(*arguments, forward=judge.classifier.forward, spent=spent):
@@ -54,7 +59,7 @@ def main():
             made = Metamers(ids, [], metamers, metamers, zeros, zeros, zeros, notes)
             spent[0], began = 0.0, time.process_time()
             list(
-                evaluation.judge(judge, [evaluation.Subject(condition, made, references, depth)], 0)
+                evaluators.judge(judge, [evaluators.Subject(condition, made, references, depth)], 0)
             )
             total = time.process_time() - began
             print(f"| {name} | {stage} | {total:.1f} | {spent[0] / total:.2f} |", flush=True)

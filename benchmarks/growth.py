@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from contestants import STEPS_PER_TURN, Contestant, Task, image_ids, ours, settings
 
-from metamers.bounds import Bound
-from metamers.engine import prepare_features
-from metamers.stages import Features
-from metamers.synthesis import synthesize
+from metamers.execution.runner import prepare_features
+from metamers.models.stages import Features
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.solver import synthesize
 
 MEMORY_OF = """
 import json, sys

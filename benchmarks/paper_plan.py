@@ -16,8 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 import cases
 import page
 
-from metamers import cli_plan, configurations, zoo
-from metamers.plan import Plan
+from metamers.cli import plan as cli_plan
+from metamers.config import configurations
+from metamers.config.plan import Plan
+from metamers.models import zoo
 
 RESULTS = Path(__file__).parent / "paper_plan.json"
 

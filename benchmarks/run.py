@@ -28,7 +28,7 @@ import page
 import torch
 from contestants import STEPS_PER_TURN
 
-from metamers import provenance
+from metamers.storage import provenance
 
 RESULTS = Path(__file__).parent / "results.json"
 PACKAGES = ("torch", "torchvision", "timm", "plenoptic", "numpy", "metamers")

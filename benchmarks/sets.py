@@ -26,9 +26,9 @@ import run
 import torch
 import yaml
 
-from metamers import speed
-from metamers.costs import step_costs
-from metamers.engine import Engine
+from metamers.execution.runner import Engine
+from metamers.preflight import speed
+from metamers.preflight.flops import step_costs
 
 RESULTS = Path(__file__).parent / "sets.json"
 # TFLOP/s without sparsity, from the makers' data sheets: float32, TF32, bfloat16 (bf16).

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from torch import nn
-
-ROOT = Path(__file__).parents[1]
+from fixtures import ROOT, small_network
 
 
 @pytest.fixture(scope="session")
@@ -19,15 +15,6 @@ def root():
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
-
-
-def small_network(seed: int, rectified: bool = True) -> nn.Module:
-    """A network of 8x8 images with random weights, frozen."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layers = [nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 4, 3)]
-        network = nn.Sequential(*layers, *([nn.ReLU()] if rectified else []))
-    return network.eval().requires_grad_(False)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """``python -m metamers``."""
 
-from metamers.cli import app
+from metamers.cli.main import app
 
 app()

@@ -1,6 +1,6 @@
 """The tables that readers use, from what the evaluators said and what was measured."""
 
-from metamers import revisions
+from metamers.config import revisions
 
 
 rule tabulate_recognizability:

@@ -5,7 +5,7 @@ more than small networks do; what it computed is kept, so that an added conditio
 evaluator costs only itself.
 """
 
-from metamers import revisions
+from metamers.config import revisions
 
 
 rule predict_references:

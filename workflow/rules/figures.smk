@@ -1,6 +1,6 @@
 """The paper's figures, from the tables."""
 
-from metamers import captions, revisions
+from metamers.config import captions, revisions
 
 
 rule draw_figure:

@@ -1,6 +1,6 @@
 """Reference images: drawn, cropped, and written with their manifest."""
 
-from metamers import revisions
+from metamers.config import revisions
 
 
 rule prepare_references:

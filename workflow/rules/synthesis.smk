@@ -1,6 +1,6 @@
 """Metamers: one file per condition and shard of the reference images."""
 
-from metamers import revisions
+from metamers.config import revisions
 
 
 rule synthesize_metamers:

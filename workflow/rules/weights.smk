@@ -1,6 +1,6 @@
 """Weights: fetched where there is a network, verified, and noted for the jobs that need them."""
 
-from metamers import revisions
+from metamers.config import revisions
 
 
 rule fetch_weights:

@@ -1,8 +1,10 @@
 """Compare each model's clean accuracy with its row's; one that is far below stops the run."""
 
-from metamers import accuracy, job, tables
+from metamers import snakemake_script
+from metamers.evaluation import accuracy
+from metamers.storage import tables
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
 found = accuracy.check(
     tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),

@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from metamers import job, provenance, tabulation
+from metamers import snakemake_script
+from metamers.analysis import tabulate
+from metamers.storage import provenance
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
 config = snakemake.params.config
-found = tabulation.compare_with_paper(snakemake.input, config, snakemake.params.zoo)
+found = tabulate.compare_with_paper(snakemake.input, config, snakemake.params.zoo)
 paths = [snakemake.output.paper_comparison, snakemake.output.claims]
-tabulation.write_all(found, paths, provenance.stamp(config))
+tabulate.write_all(found, paths, provenance.stamp(config))
 Path(snakemake.output.numbers).write_text(
-    tabulation.comparison_page(found["paper_comparison"], config)
+    tabulate.comparison_page(found["paper_comparison"], config)
 )
-Path(snakemake.output.page).write_text(tabulation.claims_page(found["claims"], config))
+Path(snakemake.output.page).write_text(tabulate.claims_page(found["claims"], config))

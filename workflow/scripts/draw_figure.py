@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from metamers import job, pictures
-from metamers.figures import save
+from metamers import snakemake_script
+from metamers.figures import registry, save
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
-material = pictures.Material.read(
+material = registry.Material.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,
@@ -15,5 +15,5 @@ material = pictures.Material.read(
     snakemake.params.zoo,
 )
 save(
-    pictures.draw(snakemake.wildcards.figure, material), Path(snakemake.output.svg).with_suffix("")
+    registry.draw(snakemake.wildcards.figure, material), Path(snakemake.output.svg).with_suffix("")
 )

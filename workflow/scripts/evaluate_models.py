@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from metamers import devices, evaluation, job, tabulation
-from metamers.store import Store
+from metamers import snakemake_script
+from metamers.analysis import tabulate
+from metamers.evaluation import evaluators
+from metamers.execution import devices
+from metamers.storage.cache import Store
 
-job.begin(snakemake)
-job.prepare_torch(snakemake.threads)
+snakemake_script.begin(snakemake)
+snakemake_script.prepare_torch(snakemake.threads)
 
 with devices.held(snakemake.config["engine"]["device"]) as device:
-    found = evaluation.evaluate(
-        evaluation.subjects(
+    found = evaluators.evaluate(
+        evaluators.subjects(
             snakemake.params.conditions,
             snakemake.input.metamers,
             dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
@@ -20,10 +23,10 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.models,
         Store(Path(snakemake.params.store)),
-        job.cache_folder(snakemake.params.cache),
+        snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,
         snakemake.params.revision,
         snakemake.params.seed,
     )
-tabulation.write_all(found, snakemake.output)
+tabulate.write_all(found, snakemake.output)

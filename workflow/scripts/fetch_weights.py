@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-from metamers import job, weight_survey
+from metamers import snakemake_script
+from metamers.models.weights import survey
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
-note = weight_survey.note(snakemake.params.row, job.cache_folder(snakemake.params.cache))
+note = survey.note(snakemake.params.row, snakemake_script.cache_folder(snakemake.params.cache))
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from metamers import devices, image_measurements, job, tables
-from metamers.evaluation import subjects
-from metamers.store import Store
+from metamers import snakemake_script
+from metamers.evaluation import image_metrics
+from metamers.evaluation.evaluators import subjects
+from metamers.execution import devices
+from metamers.storage import tables
+from metamers.storage.cache import Store
 
-job.begin(snakemake)
-job.prepare_torch(snakemake.threads)
+snakemake_script.begin(snakemake)
+snakemake_script.prepare_torch(snakemake.threads)
 
 with devices.held(snakemake.config["engine"]["device"]) as device:
-    rows = image_measurements.measure(
+    rows = image_metrics.measure(
         subjects(
             snakemake.params.conditions,
             snakemake.input.metamers,
@@ -20,7 +23,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.networks,
         Store(Path(snakemake.params.store)),
-        job.cache_folder(snakemake.params.cache),
+        snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.revision,
     )

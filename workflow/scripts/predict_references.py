@@ -1,16 +1,20 @@
 """Ask a group of evaluators what they see in the reference images."""
 
-from metamers import devices, evaluation, images, job, tables
+from metamers import snakemake_script
+from metamers.evaluation import evaluators
+from metamers.execution import devices
+from metamers.images import references
+from metamers.storage import tables
 
-job.begin(snakemake)
-job.prepare_torch(snakemake.threads)
+snakemake_script.begin(snakemake)
+snakemake_script.prepare_torch(snakemake.threads)
 
-draws = zip(snakemake.params.references, map(images.load, snakemake.input.images), strict=True)
+draws = zip(snakemake.params.references, map(references.load, snakemake.input.images), strict=True)
 with devices.held(snakemake.config["engine"]["device"]) as device:
-    answers = evaluation.predict_references(
+    answers = evaluators.predict_references(
         snakemake.params.models,
         dict(draws),
-        job.cache_folder(snakemake.params.cache),
+        snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,
     )

@@ -2,16 +2,18 @@
 
 from dataclasses import asdict
 
-from metamers import images, job, tables
+from metamers import snakemake_script
+from metamers.images import references
+from metamers.storage import tables
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
-rows, pixels = images.prepare(
+rows, pixels = references.prepare(
     snakemake.params.data,
     snakemake.params.preprocessing,
     snakemake.wildcards.references,
     snakemake.params.draw,
     snakemake.params.seed,
 )
-images.save(snakemake.output.images, [row.image_id for row in rows], pixels)
+references.save(snakemake.output.images, [row.image_id for row in rows], pixels)
 tables.write(tables.REFERENCES, map(asdict, rows), snakemake.output.manifest)

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
-from metamers import checkpoints, engine, images, job, metamer_files, tables
-from metamers.plan import Condition
+from metamers import snakemake_script
+from metamers.config.plan import Condition
+from metamers.execution import checkpoints, runner
+from metamers.images import references
+from metamers.storage import metamers, tables
 
-job.begin(snakemake)
-job.prepare_torch(snakemake.threads)
+snakemake_script.begin(snakemake)
+snakemake_script.prepare_torch(snakemake.threads)
 
-work = engine.Work(
+work = runner.Work(
     condition=Condition.of(snakemake.wildcards),
     models=snakemake.params.models,
     depth=snakemake.params.depth,
@@ -19,14 +22,14 @@ work = engine.Work(
     revision=snakemake.params.revision,
 )
 checkpoint = Path(snakemake.params.checkpoint)
-delivery = engine.run(
+delivery = runner.run(
     work,
-    engine.Engine(**snakemake.config["engine"]),
-    *images.load(snakemake.input.references),
-    job.cache_folder(snakemake.params.cache),
+    runner.Engine(**snakemake.config["engine"]),
+    *references.load(snakemake.input.references),
+    snakemake_script.cache_folder(snakemake.params.cache),
     checkpoint,
 )
-metamer_files.save(snakemake.output.metamers, delivery.metamers)
+metamers.save(snakemake.output.metamers, delivery.metamers)
 tables.write(tables.TRACES, delivery.trace, snakemake.output.trace)
 tables.write(tables.GRADIENT_AGREEMENT, delivery.agreement, snakemake.output.agreement)
 checkpoints.remove(checkpoint)

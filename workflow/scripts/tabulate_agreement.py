@@ -1,8 +1,9 @@
 """Gather how far the gradients of each set's models agreed."""
 
-from metamers import job, provenance, tables
+from metamers import snakemake_script
+from metamers.storage import provenance, tables
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
 found = tables.read(tables.GRADIENT_AGREEMENT, snakemake.input, categories=True)
 stamp = provenance.stamp(snakemake.params.config)

@@ -1,14 +1,16 @@
 """Judge the evaluators' answers, and write the tables on recognizability."""
 
-from metamers import job, provenance, tables, tabulation
+from metamers import snakemake_script
+from metamers.analysis import tabulate
+from metamers.storage import provenance, tables
 
-job.begin(snakemake)
+snakemake_script.begin(snakemake)
 
-found = tabulation.recognizability(
+found = tabulate.recognizability(
     tables.read(tables.PREDICTIONS, snakemake.input.predictions),
     tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.reference_predictions),
     tables.read(tables.REFERENCES, snakemake.input.references),
     snakemake.params.config,
     snakemake.params.zoo,
 )
-tabulation.write_all(found, snakemake.output, provenance.stamp(snakemake.params.config))
+tabulate.write_all(found, snakemake.output, provenance.stamp(snakemake.params.config))

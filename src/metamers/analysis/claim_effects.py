@@ -1,0 +1,254 @@
+"""The effects behind the paper's claims, each with its interval, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metamers import bootstrap
+from metamers.analysis import recognizability
+from metamers.analysis.recognition_matrix import Cell, alike, cells, contrast, select
+from metamers.config.plan import Plan
+from metamers.evaluation.similarity import sample_size as power
+from metamers.images.crops import photograph_of
+from metamers.models.zoo import ModelSpec
+
+Part = tuple[tuple[str, ...], NDArray[np.float64]]
+
+RULE = {"rule": "self", "ways": "1000"}
+ENOUGH_IMAGES = 80
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A number, the ends of its 95 % interval, and what it was computed from.
+
+    Attributes
+    ----------
+    evaluators
+        How many models judged; 0 where none did.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: str
+    evaluators: int = 0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's results, as far as claims rest on them.
+
+    Attributes
+    ----------
+    plan
+        The configuration, for its experiments, sets, stages and bounds.
+    zoo
+        The rows of the models that are members or evaluators.
+    recognised
+        Cells of each experiment, by the rule `RULE`.
+    image_metrics, regression, power
+        Tables of these names; empty where the run has none.
+    """
+
+    plan: Plan
+    zoo: Mapping[str, ModelSpec]
+    recognised: Mapping[str, Sequence[Cell]]
+    image_metrics: pd.DataFrame
+    regression: pd.DataFrame
+    power: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, plan: Plan, zoo: Mapping[str, ModelSpec], found: Mapping[str, pd.DataFrame]
+    ) -> Evidence:
+        """Gather what a plan and its tables, by name, say."""
+        judged = found["recognition"]
+        for name, value in RULE.items():
+            judged = judged[judged[name] == value]
+        return cls(
+            plan,
+            zoo,
+            dict(select(cells(judged), plan.experiments)),
+            *(found.get(n, pd.DataFrame()) for n in ("image_metrics", "mixed_regression", "power")),
+        )
+
+    @property
+    def unit(self) -> str:
+        """Return what is resampled, in words: images, or photographs where images are crops."""
+        cells = [cell for found in self.recognised.values() for cell in found]
+        cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
+        return "photographs" if cropped else "images"
+
+    def similar(self, experiment: str) -> list[list[Cell]]:
+        """Return the cells of an experiment, those together that differ in their set alone."""
+        return list(alike(self.recognised.get(experiment, ())).values())
+
+    def is_ensemble(self, model_set: str, **traits: str) -> bool:
+        """Return whether a set has several models, all with these traits of the zoo."""
+        members = self.plan.model_sets[model_set]
+        return len(members) > 1 and all(
+            getattr(self.zoo[model], name) == value
+            for model in members
+            for name, value in traits.items()
+        )
+
+    def stages(self) -> tuple[str, str]:
+        """Return the earliest and the latest stage."""
+        fractions = self.plan.config["stages"]
+        return min(fractions, key=fractions.__getitem__), max(fractions, key=fractions.__getitem__)
+
+
+def ensemble_gain(evidence: Evidence) -> Effect | str:
+    """Return how much better ensembles transfer than the single models that are their members.
+
+    Where no single model is a member of an ensemble, all single models are meant.
+    """
+    own: list[Part] = []
+    every: list[Part] = []
+    for similar in evidence.similar("main"):
+        by_name = {cell.condition[2]: cell for cell in similar}
+        pairs = recognizability.comparisons(list(by_name), evidence.plan.model_sets)
+        for ensemble, against, singles in pairs:
+            part = contrast(by_name[ensemble], [by_name[name] for name in singles])
+            (own if against == "members" else every).append(part)
+    kind = "contrasts of an ensemble with " + ("its members" if own else "a single model")
+    absent = "no model is held out for an ensemble and a single model"
+    return _pooled(own or every, evidence, kind, absent)
+
+
+def kept_late(evidence: Evidence) -> Effect | str:
+    """Return late less early recognizability of ensembles of convolutional networks."""
+    early, late = evidence.stages()
+    by_condition = {cell.condition: cell for cell in evidence.recognised.get("main", ())}
+    parts = []
+    for condition, cell in by_condition.items():
+        before = by_condition.get((*condition[:3], early, condition[4]))
+        is_late = condition[3] == late and early != late
+        if is_late and before is not None and evidence.is_ensemble(condition[2], family="cnn"):
+            parts.append(contrast(cell, [before]))
+    return _pooled(parts, evidence, "CNN ensembles", "no CNN ensemble at two stages")
+
+
+def transformer_deficit(evidence: Evidence) -> Effect | str:
+    """Return how much better CNN ensembles transfer than equally trained transformer ensembles."""
+    parts = []
+    for similar in evidence.similar("main"):
+        for training in ("standard", "robust"):
+            cnn, transformer = (
+                [
+                    cell
+                    for cell in similar
+                    if evidence.is_ensemble(cell.condition[2], family=family, training=training)
+                ]
+                for family in ("cnn", "transformer")
+            )
+            parts += [contrast(cell, transformer) for cell in cnn if transformer]
+    return _pooled(
+        parts, evidence, "pairs of ensembles", "no transformer ensemble beside a CNN one"
+    )
+
+
+def bound_loss(evidence: Evidence) -> Effect | str:
+    """Return how much recognizability a bound of 8/255 around the start costs, of all models."""
+    bounds = evidence.plan.config["bounds"]
+    radius = {
+        name: Fraction(str(row["radius"]))
+        for name, row in bounds.items()
+        if row["norm"] == "linf" and row["center"] == "initial"
+    }
+    widest = max(radius, key=radius.__getitem__, default=None)
+    by_condition = {cell.condition: cell for cell in evidence.recognised.get("bounds", ())}
+    parts = []
+    for condition, cell in by_condition.items():
+        free = by_condition.get((*condition[:4], str(widest)))
+        if radius.get(condition[4]) == Fraction(8, 255) and free is not None:
+            parts.append(contrast(free, [cell], "all"))
+    return _pooled(parts, evidence, "pairs of bounds", "no bound of 8/255 beside a wider one")
+
+
+def naturalness(evidence: Evidence) -> Effect | str:
+    """Return how much higher robust ensembles' CLIP-IQA is than that of standard ones, late."""
+    rows = evidence.image_metrics
+    main = {cell.condition[2] for cell in evidence.recognised.get("main", ())}
+    sets = {
+        training: [s for s in sorted(main) if evidence.is_ensemble(s, training=training)]
+        for training in ("robust", "standard")
+    }
+    if not all(sets.values()) or rows.empty:
+        return "no ensemble of robust models beside one of standard models"
+    conditions = {cell.condition[0:2] + cell.condition[3:] for cell in evidence.recognised["main"]}
+    rows = rows[(rows["measure"] == "clip_iqa") & (rows["stage"] == evidence.stages()[1])]
+    where = pd.MultiIndex.from_frame(rows[["references", "recipe", "stage", "bound"]])
+    rows = rows[where.isin(list(conditions))]
+    missing = rows[rows["value"].isna()]
+    if rows.empty or len(missing):
+        return f"CLIP-IQA: {missing['status'].iloc[0] if len(missing) else 'not measured'}"
+    means = {
+        training: rows[rows["model_set"].isin(names)].groupby("image_id")["value"].mean()
+        for training, names in sets.items()
+    }
+    difference = means["robust"] - means["standard"]
+    values = difference.groupby(photograph_of).mean().to_numpy(dtype=np.float64)
+    low, high = bootstrap.bootstrap_interval(values, _generator(evidence))
+    n = f"{len(values)} {evidence.unit}"
+    return Effect(float(values.mean()), float(low), float(high), n)
+
+
+def spread(evidence: Evidence) -> Effect | str:
+    """Return the standard deviation of a divergence of 80 images, over evaluators and sets.
+
+    Divergences without room to spread are left out (`power.has_room`). All share their
+    photographs, so that the ends of their intervals are averaged as they stand; evaluators are
+    resampled beside that.
+    """
+    table = evidence.power
+    if table.empty:
+        return "no experiment 'power'; config/power.yaml has one"
+    table = table[table["n_images"] == ENOUGH_IMAGES]
+    if table.empty:
+        return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
+    rows = table[power.has_room(table)]
+    if rows.empty:
+        return "every divergence is near 0 or 1, where none spreads"
+    by_evaluator = rows.groupby("evaluator", observed=True)[["sd", "sd_low", "sd_high"]]
+    means, weights = by_evaluator.mean(), by_evaluator.size()
+    (low, _), (_, high) = (
+        bootstrap.crossed_interval(means[[end]], _generator(evidence), weights=weights)
+        for end in ("sd_low", "sd_high")
+    )
+    total, photographs = rows["n_total"].min(), rows["n_photographs"].min()
+    images = f"{total} images" + (f" of {photographs} photographs" if photographs < total else "")
+    n = f"{len(rows)} of {len(table)} divergences, {len(means)} evaluators, {images}"
+    return Effect(float(rows["sd"].mean()), low, high, n, len(means))
+
+
+def robust_members(evidence: Evidence) -> Effect | str:
+    """Return the coefficient of the share of robust members, size and family held fixed."""
+    rows = evidence.regression
+    if rows.empty:
+        return "no experiment 'mixed'"
+    row = rows[(rows["regression"] == "composition") & (rows["term"] == "robust")].iloc[0]
+    if row["status"] != "estimated":
+        return f"share of robust members: {row['status']}"
+    return Effect(row["coefficient"], row["low"], row["high"], f"{row['n']} mixed sets")
+
+
+def _pooled(parts: Sequence[Part], evidence: Evidence, what: str, absent: str) -> Effect | str:
+    judged = [part for part in parts if part[0]]
+    if not judged:
+        return absent
+    found = bootstrap.pooled(judged, _generator(evidence))
+    units = f"{found.n_images} {evidence.unit}"
+    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {units}"
+    return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
+
+
+def _generator(evidence: Evidence) -> np.random.Generator:
+    return np.random.default_rng(evidence.plan.config["seed"])

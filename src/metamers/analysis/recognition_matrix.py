@@ -1,0 +1,207 @@
+"""Recognition as matrices: for one condition and rule, evaluators by photographs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metamers.images import crops
+from metamers.storage.tables import CONDITION_KEY
+
+Experiments = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Who recognised which metamer of one condition, by one rule.
+
+    Attributes
+    ----------
+    condition
+        The five names of the condition, in the order of `tables.CONDITION_KEY`.
+    photographs
+        What is resampled: the images or, where they are crops, the photographs that they are of.
+    recognised
+        Shape (evaluators, photographs): share of a photograph's images that was recognised; 1
+        or 0 where each image is a photograph of its own.
+    n_images
+        Number of images.
+    member, same_weights
+        Shape (evaluators,): flags of the table `recognition`.
+    """
+
+    condition: tuple[str, ...]
+    rule: str
+    ways: str
+    evaluators: tuple[str, ...]
+    photographs: tuple[str, ...]
+    recognised: NDArray[np.float32]
+    n_images: int
+    member: NDArray[np.bool_]
+    same_weights: NDArray[np.bool_]
+
+    @property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Return which evaluators are neither members nor have the weights of one."""
+        return ~(self.member | self.same_weights)
+
+    def of(self, group: str) -> NDArray[np.bool_]:
+        """Return which evaluators belong to a group of `tables.GROUPS`."""
+        groups = {
+            "held_out": self.held_out,
+            "members": self.member,
+            "all": np.ones_like(self.member),
+        }
+        return groups[group]
+
+    def part(self, group: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+        """Return the names and the recognition of the evaluators of a group."""
+        chosen = self.of(group)
+        names = tuple(np.array(self.evaluators)[chosen].tolist())
+        return names, self.recognised[chosen].astype(np.float64)
+
+    def columns(self) -> dict[str, str]:
+        """Return the condition, the rule and the ways as cells of a table's row."""
+        return dict(zip(CONDITION_KEY, self.condition, strict=True)) | {
+            "rule": self.rule,
+            "ways": self.ways,
+        }
+
+
+def cells(recognition: pd.DataFrame) -> list[Cell]:
+    """Return the matrices of a frame with the columns of the table `recognition`.
+
+    Raises
+    ------
+    ValueError
+        If an evaluator did not judge every image that the others judged.
+    """
+    by = [*CONDITION_KEY, "rule", "ways"]
+    grouped = recognition.groupby(by, observed=True, sort=True)
+    return [_cell(key, rows) for key, rows in grouped]
+
+
+def conditions_of(experiments: Experiments) -> dict[str, list[tuple[str, ...]]]:
+    """Return each experiment's conditions as tuples of names, in the order given.
+
+    A condition is a dataclass or a mapping with the fields of `tables.CONDITION_KEY`.
+    """
+    return {
+        name: list(pd.DataFrame(list(rows))[list(CONDITION_KEY)].itertuples(index=False, name=None))
+        for name, rows in experiments.items()
+        if rows
+    }
+
+
+def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, list[Cell]]]:
+    """Return the cells of each experiment, in the order of its conditions.
+
+    Raises
+    ------
+    ValueError
+        If an experiment asks for a condition that has no predictions.
+    """
+    by_condition: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in found:
+        by_condition.setdefault(cell.condition, []).append(cell)
+    chosen = []
+    for name, conditions in conditions_of(experiments).items():
+        absent = [condition for condition in conditions if condition not in by_condition]
+        if absent:
+            raise ValueError(
+                f"experiment {name!r} has {len(absent)} conditions without predictions, the "
+                f"first being {dict(zip(CONDITION_KEY, absent[0], strict=True))!r}"
+            )
+        chosen.append((name, [cell for c in conditions for cell in by_condition[c]]))
+    return chosen
+
+
+def alike(chosen: Iterable[Cell]) -> dict[tuple[tuple[str, str], ...], list[Cell]]:
+    """Return the cells that differ in their model set alone, by what they share."""
+    found: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
+    for cell in chosen:
+        shared = tuple((k, v) for k, v in cell.columns().items() if k != "model_set")
+        found.setdefault(shared, []).append(cell)
+    return found
+
+
+def contrast(
+    one: Cell, others: Sequence[Cell], group: str = "held_out"
+) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Return how much more one cell is recognised than the mean of others.
+
+    Returns
+    -------
+    evaluators
+        Those of the group for every cell; there may be none.
+    difference
+        Shape (evaluators, photographs), from -1 to 1.
+
+    Raises
+    ------
+    ValueError
+        If the cells were judged by other evaluators or on other images.
+    """
+    chosen = one.of(group).copy()
+    for other in others:
+        if (one.evaluators, one.photographs) != (other.evaluators, other.photographs):
+            raise ValueError(
+                f"{one.condition!r} and {other.condition!r} cannot be compared: they were judged "
+                f"by {one.evaluators} and {other.evaluators}, on {len(one.photographs)} and "
+                f"{len(other.photographs)} photographs"
+            )
+        chosen &= other.of(group)
+    mean = np.mean([other.recognised[chosen] for other in others], axis=0, dtype=np.float64)
+    names = tuple(name for name, wanted in zip(one.evaluators, chosen, strict=True) if wanted)
+    return names, one.recognised[chosen] - mean
+
+
+def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:
+    evaluator, evaluators = pd.factorize(rows["evaluator"], sort=True)
+    image, images = pd.factorize(rows["image_id"], sort=True)
+    shape = (len(evaluators), len(images))
+    if len(rows) != shape[0] * shape[1]:
+        raise ValueError(
+            f"{key!r}: {len(rows)} judgements for {shape[0]} evaluators and {shape[1]} images; "
+            "each evaluator must have judged each image once"
+        )
+    recognised = np.zeros(shape, dtype=np.float32)
+    recognised[evaluator, image] = rows["recognised"]
+    flags = {name: np.zeros(shape[0], dtype=bool) for name in ("member", "same_weights")}
+    for name, flag in flags.items():
+        flag[evaluator] = rows[name]
+    names = tuple(map(str, key))
+    photographs, shares = _by_photograph(list(map(str, images)), recognised)
+    return Cell(
+        names[:-2],
+        names[-2],
+        names[-1],
+        tuple(map(str, evaluators)),
+        photographs,
+        shares,
+        len(images),
+        **flags,
+    )
+
+
+def _by_photograph(
+    images: Sequence[str], recognised: NDArray[np.float32]
+) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Return the photographs that images are of, and the mean over the images of each."""
+    if not any(map(crops.is_crop, images)):
+        return tuple(images), recognised
+    photograph = crops.photographs(images)
+    number = np.bincount(photograph)
+    if len(set(number)) > 1:
+        raise ValueError(
+            f"photographs have from {number.min()} to {number.max()} crops; all need "
+            "as many, so that their means count alike"
+        )
+    belongs = photograph[:, None] == np.arange(number.size)
+    names = sorted({crops.photograph_of(image) for image in images})
+    return tuple(names), (recognised @ belongs / number).astype(np.float32)

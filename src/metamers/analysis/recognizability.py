@@ -1,0 +1,202 @@
+"""From judgements to recognizability: the numbers of section 4.5 and of Figures 3 and 6."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from metamers import bootstrap
+from metamers.analysis.recognition import Members, recognition
+from metamers.analysis.recognition_matrix import Cell, Experiments, alike, cells, contrast, select
+from metamers.storage import tables
+
+__all__ = [
+    "by_set",
+    "by_stage",
+    "comparisons",
+    "ensemble_gain",
+    "mean_over",
+    "recognition",
+    "recognizability",
+]
+
+
+def recognizability(
+    recognition: pd.DataFrame, experiments: Experiments, seed: int = 0
+) -> pd.DataFrame:
+    """Return the share of metamers that each evaluator recognises, with its interval.
+
+    The interval resamples images. It depends on the seed and the cell alone: a condition
+    added elsewhere changes nothing.
+
+    Parameters
+    ----------
+    recognition
+        Frame with the columns of that table.
+    experiments
+        The conditions of each experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the table `recognizability`.
+    """
+    parts = [
+        _by_evaluator(cell, seed).assign(experiment=name)
+        for name, chosen in select(cells(recognition), experiments)
+        for cell in chosen
+    ]
+    names = tables.RECOGNIZABILITY.schema.names
+    return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
+
+
+def by_set(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0) -> pd.DataFrame:
+    """Return recognizability averaged over groups of evaluators.
+
+    `held_out` leaves out the members and the models with the weights of one. A group without
+    evaluators has no row. The interval resamples images and evaluators.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the table `recognizability_by_set`.
+    """
+    rows = [
+        {"experiment": name, "group": group} | cell.columns() | mean_over(cell, group, seed)
+        for name, chosen in select(cells(recognition), experiments)
+        for cell in chosen
+        for group in tables.GROUPS
+        if cell.of(group).any()
+    ]
+    return _frame(tables.RECOGNIZABILITY_BY_SET, rows)
+
+
+def by_stage(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0) -> pd.DataFrame:
+    """Return recognizability averaged over sets and evaluators: section 4.5's three means.
+
+    The mean and the standard deviation are over all pairs of a set and an evaluator of the
+    group. The interval resamples images and evaluators; the sets stay as they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the table `recognizability_by_stage`.
+    """
+    rows = []
+    for name, chosen in select(cells(recognition), experiments):
+        for shared, similar in alike(chosen).items():
+            for group in tables.GROUPS:
+                row = _pooled(similar, group, seed)
+                rows += [{"experiment": name, "group": group} | dict(shared) | row] if row else []
+    return _frame(tables.RECOGNIZABILITY_BY_STAGE, rows)
+
+
+def ensemble_gain(
+    recognition: pd.DataFrame, experiments: Experiments, members: Members, seed: int = 0
+) -> pd.DataFrame:
+    """Return how much more an ensemble's metamers are recognised than a single model's.
+
+    Each image and each evaluator that is held out for both is compared with itself; the
+    interval resamples both. An ensemble is compared with each single model of the experiment,
+    and with the mean of those that are its own members (`against` is then ``members``).
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of the table `ensemble_gain`; no row where nothing is held out for both.
+    """
+    rows = []
+    for name, chosen in select(cells(recognition), experiments):
+        for shared, similar in alike(chosen).items():
+            by_name = {cell.condition[2]: cell for cell in similar}
+            for ensemble, against, singles in comparisons(list(by_name), members):
+                row = _gain(by_name[ensemble], [by_name[s] for s in singles], seed)
+                labels = {"model_set": ensemble, "against": against, "singles": singles}
+                rows += [{"experiment": name} | dict(shared) | labels | row] if row else []
+    return _frame(tables.ENSEMBLE_GAIN, rows)
+
+
+def _by_evaluator(cell: Cell, seed: int) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    low, high = bootstrap.share_interval(cell.recognised, generator)
+    return pd.DataFrame(
+        cell.columns()
+        | {
+            "evaluator": cell.evaluators,
+            "member": cell.member,
+            "same_weights": cell.same_weights,
+            "n_images": cell.n_images,
+            "recognizability": cell.recognised.mean(axis=1, dtype=np.float64),
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def mean_over(cell: Cell, group: str, seed: int) -> dict[str, Any]:
+    """Return a cell's mean over a group: columns n_images to high of `recognizability_by_set`."""
+    values = cell.recognised[cell.of(group)].astype(np.float64)
+    shares = values.mean(axis=1)
+    low, high = bootstrap.crossed_share_interval(values, np.random.default_rng(seed))
+    return {
+        "n_images": cell.n_images,
+        "n_evaluators": values.shape[0],
+        "mean": float(shares.mean()),
+        "sd": float(shares.std(ddof=1)) if len(shares) > 1 else None,
+        "low": low,
+        "high": high,
+    }
+
+
+def _frame(table: tables.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=table.schema.names)
+
+
+def _pooled(chosen: Sequence[Cell], group: str, seed: int) -> dict[str, Any]:
+    parts = [cell.part(group) for cell in chosen if cell.of(group).any()]
+    if not parts:
+        return {}
+    found = bootstrap.pooled(parts, np.random.default_rng(seed))
+    return {
+        "n_sets": found.n_tables,
+        "n_evaluators": found.n_evaluators,
+        "n_images": chosen[0].n_images,
+        "mean": found.mean,
+        "sd": float(found.shares.std(ddof=1)) if len(found.shares) > 1 else None,
+        "low": found.low,
+        "high": found.high,
+    }
+
+
+def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, list[str]]]:
+    """Return each ensemble, what it is compared with, and the single sets that this means."""
+    singles = [name for name in names if len(members[name]) == 1]
+    found = []
+    for ensemble in (name for name in names if len(members[name]) > 1):
+        own = [single for single in singles if members[single][0] in members[ensemble]]
+        found += [(ensemble, single, [single]) for single in singles]
+        found += [(ensemble, "members", own)] if own else []
+    return found
+
+
+def _gain(ensemble: Cell, singles: Sequence[Cell], seed: int) -> dict[str, Any]:
+    evaluators, difference = contrast(ensemble, singles)
+    if not evaluators:
+        return {}
+    low, high = bootstrap.crossed_interval(difference, np.random.default_rng(seed))
+    images = bootstrap.bootstrap_interval(difference.mean(axis=0), np.random.default_rng(seed))
+    recognised = ensemble.recognised[np.isin(ensemble.evaluators, evaluators)]
+    return {
+        "n_images": ensemble.n_images,
+        "n_evaluators": difference.shape[0],
+        "ensemble": float(recognised.mean(dtype=np.float64)),
+        "single": float(recognised.mean(dtype=np.float64) - difference.mean()),
+        "difference": float(difference.mean()),
+        "low": low,
+        "high": high,
+        "images_low": float(images[0]),
+        "images_high": float(images[1]),
+    }

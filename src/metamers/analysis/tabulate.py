@@ -1,0 +1,184 @@
+"""The tables of a run, from the raw ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamers.analysis import claims, mixed_regression, mixed_sets, paper_comparison
+from metamers.analysis import recognizability as analysis
+from metamers.analysis.claim_effects import Evidence
+from metamers.analysis.recipe_comparison import recipe_effects
+from metamers.config.plan import Plan
+from metamers.models import zoo
+from metamers.storage import metamers as metamer_files
+from metamers.storage import provenance, tables
+
+CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
+SHARE = 0.9  # of the images, for a condition's to be called metamers
+
+
+def recognizability(
+    predictions: pd.DataFrame,
+    reference_predictions: pd.DataFrame,
+    references: pd.DataFrame,
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[str, pd.DataFrame]:
+    """Return the tables on recognizability by name.
+
+    Parameters
+    ----------
+    predictions, reference_predictions, references
+        The raw tables.
+    config, rows
+        The configuration, and the rows of its models.
+    """
+    plan = Plan.from_config(config, rows)
+    recognition = analysis.recognition(
+        predictions,
+        reference_predictions,
+        references,
+        plan.model_sets,
+        {name: weights_identity(rows[name]) for name in plan.models},
+    )
+    seed = config["seed"]
+    found = {
+        "predictions": predictions,
+        "reference_predictions": reference_predictions,
+        "references": references,
+        "recognition": recognition,
+        "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
+        "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed),
+        "recognizability_by_stage": analysis.by_stage(recognition, plan.experiments, seed),
+        "ensemble_gain": analysis.ensemble_gain(
+            recognition, plan.experiments, plan.model_sets, seed
+        ),
+    }
+    if "recipe_effects" in plan.recognition_tables:
+        found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
+    conditions = plan.experiments.get("mixed", ())
+    if conditions:
+        sets = mixed_sets.mixed_sets(recognition, conditions, plan.model_sets, seed=seed)
+        found["mixed_sets"] = sets
+        found["difference_in_means"] = mixed_sets.difference_in_means(sets, seed)
+        found["mixed_regression"] = mixed_regression.regression(sets, zoo.specs(rows))
+    return found
+
+
+def compare_with_paper(
+    paths: Iterable[str | Path],
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[str, pd.DataFrame]:
+    """Return the tables ``paper_comparison`` and ``claims`` from a run's other tables."""
+    plan = Plan.from_config(config, rows)
+    specs = zoo.specs(rows)
+    found = {
+        name: tables.read(tables.TABLES[name], path, categories=True)
+        for path in paths
+        for name in [Path(path).stem]
+    }
+    by_stage = found["recognizability_by_stage"]
+    images = found["references"].groupby("references", observed=True).size()
+    run = {
+        name: paper_comparison.setting_of(
+            plan, name, int(images[plan.experiments[name][0].references])
+        )
+        for name in ("main", "mixed")
+        if plan.experiments.get(name)
+    }
+    none = {name: pd.DataFrame(columns=tables.TABLES[name].schema.names) for name in tables.TABLES}
+    return {
+        "paper_comparison": paper_comparison.comparison(
+            by_stage[by_stage["experiment"] == "main"],
+            found.get("mixed_sets", none["mixed_sets"]),
+            found.get("difference_in_means", none["difference_in_means"]),
+            specs,
+            run,
+            config["seed"],
+        ),
+        "claims": claims.judge(Evidence.of(plan, specs, found)),
+    }
+
+
+def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """Return the page of the paper's numbers beside the run's, in HTML that needs nothing else."""
+    columns = ["place", "quantity", "subject", "paper", "paper_sd", "run", "run_sd", "low", "high"]
+    body = compared[[*columns, "differs"]].to_html(
+        index=False, na_rep="–", float_format=_printed, border=0
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>Paper and run {config['run']}</title><style>"
+        "body{font:14px sans-serif;margin:2em}td,th{padding:.25em .7em;text-align:left}"
+        "tr:nth-child(even){background:#f3f3f3}</style></head><body>"
+        f"<h1>The paper's numbers beside those of run {config['run']}</h1>{_warning(config)}"
+        "<p>Numbers that the paper prints, the run's own with their 95&nbsp;% intervals, and what "
+        f"differs in the run. A dash: the run has no such number.</p>{body}</body></html>"
+    )
+
+
+def claims_page(judged: pd.DataFrame, config: Mapping[str, Any]) -> str:
+    """Return the page of claims, in Markdown."""
+    return claims.markdown(judged, provenance.stamp(config))
+
+
+def losses(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Return the table ``optimisation`` of the metamers in some files."""
+    rows: list[dict[str, Any]] = []
+    for path in paths:
+        metamers = metamer_files.load(path)
+        rows.extend(metamer_files.loss_rows(metamers, metamers.notes["condition"]))
+    return pd.DataFrame(rows)
+
+
+def weights_identity(row: Mapping[str, Any]) -> str:
+    """Return what two models with the same weights have in common."""
+    weights = row["weights"]
+    return weights.get("sha256") or provenance.digest([row["architecture"], dict(weights)])
+
+
+def write_all(
+    found: Mapping[str, pd.DataFrame],
+    paths: Iterable[str],
+    stamp: Mapping[str, str] | None = None,
+) -> None:
+    """Write each table to the path that has the table's name, of its file or of a folder."""
+    for path in paths:
+        name = next(part for part in (Path(path).stem, *Path(path).parts[::-1]) if part in found)
+        tables.write(tables.TABLES[name], found[name], path, stamp)
+
+
+def success(likeness: pd.DataFrame) -> pd.DataFrame:
+    """Return the table ``success``: whether each condition's metamers are metamers.
+
+    A metamer is one for a member of its set if it lies closer to its reference than 99 % of
+    unrelated references do; a condition's are, if 90 % of them are.
+    """
+    members = likeness[likeness["member"]]
+    rows = [
+        dict(zip([*tables.CONDITION_KEY, "model"], key, strict=True))
+        | {
+            "n_images": len(group),
+            "share": float((group["percentile_l2"] <= CLOSER).mean()),
+            "median_l2": float(group["relative_l2"].median()),
+        }
+        for key, group in members.groupby([*tables.CONDITION_KEY, "evaluator"], observed=True)
+    ]
+    frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
+    return frame.assign(are_metamers=frame["share"] >= SHARE)
+
+
+def _warning(config: Mapping[str, Any]) -> str:
+    return (
+        f"<p><strong>{provenance.RANDOM_WEIGHTS}</strong></p>" if config["random_weights"] else ""
+    )
+
+
+def _printed(value: float) -> str:
+    """Return a count in full, and another number to three places."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3f}"

@@ -1,0 +1,58 @@
+"""The command ``metamers``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metamers.cli import doctor, plan, summary, weights, zoo
+
+app = typer.Typer(
+    help="Ensemble model metamers: images that several networks cannot tell from a reference.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.add_typer(weights.app, name="weights")
+app.add_typer(zoo.app)
+app.add_typer(plan.app)
+app.add_typer(doctor.app)
+
+
+@app.command()
+def demo(
+    cores: Annotated[str, typer.Option(help="Cores for Snakemake: a number, or 'all'.")] = "all",
+) -> None:
+    """Run the quickstart, write its report, and print what came out."""
+    begun = time.monotonic()
+    _snakemake("--cores", cores, "--quiet", "rules")
+    run = Path("results/quickstart")
+    report = run / "report.html"
+    if not report.exists() or _older(report, run / "tables"):
+        _snakemake("--report", str(report))
+    typer.echo(summary.text(run))
+    typer.echo(f"report:    {report}")
+    typer.echo(f"wall time: {time.monotonic() - begun:.0f} s")
+
+
+@app.command("summary")
+def show_summary(
+    run: Annotated[Path, typer.Argument(help="A finished run's folder, results/<run>.")],
+) -> None:
+    """Print the recognizability of a run's metamers by set and stage."""
+    typer.echo(summary.text(run))
+
+
+def _snakemake(*arguments: str) -> None:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        raise typer.Exit(code)
+
+
+def _older(path: Path, folder: Path) -> bool:
+    return any(other.stat().st_mtime > path.stat().st_mtime for other in folder.iterdir())

@@ -1,0 +1,92 @@
+"""A finished run in a screenful of text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metamers.storage import tables
+
+_RULE = {"rule": "self", "ways": "1000"}
+
+
+def text(run: Path) -> str:
+    """Return recognizability by set and stage, and what ensembles gain over single models.
+
+    Parameters
+    ----------
+    run
+        Folder of a finished run, ``results/<run>``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no tables yet.
+    """
+    folder = run / "tables"
+    if not (folder / "recognizability_by_set.parquet").exists():
+        raise FileNotFoundError(f"{folder} has no tables: has the run finished? (snakemake -n)")
+    by_set, gain = (
+        _primary(table, folder) for table in (tables.RECOGNIZABILITY_BY_SET, tables.ENSEMBLE_GAIN)
+    )
+    return "\n".join([*_recognizability(by_set), "", *_gain(gain), ""])
+
+
+def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
+    """Return the rows of experiment ``main`` by the primary rule, in the configuration's order."""
+    path = folder / f"{table.name}.parquet"
+    frame = tables.read(table, path)
+    chosen = (frame["rule"] == _RULE["rule"]) & (frame["ways"] == _RULE["ways"])
+    frame = frame[chosen & (frame["experiment"] == "main")]
+    config = json.loads(tables.provenance_of(path).get("config", "{}"))
+    ranks = {
+        "model_set": list(config.get("model_sets", {})),
+        "stage": sorted(config.get("stages", {}), key=config.get("stages", {}).get),
+    }
+    places = {
+        name: frame[name].map(lambda value, order=order: _place(value, order))
+        for name, order in ranks.items()
+    }
+    return frame.assign(**{f"_{name}": place for name, place in places.items()}).sort_values(
+        ["_model_set", "_stage"], kind="stable"
+    )
+
+
+def _place(value: str, order: list[str]) -> int:
+    return order.index(value) if value in order else len(order)
+
+
+def _recognizability(frame: pd.DataFrame) -> list[str]:
+    lines = [
+        "Share of metamers that a model takes for the same of 1000 classes as their reference,",
+        "mean over models and images [95 % bootstrap interval over both]:",
+        "",
+        f"{'model set':<24}{'stage':<9}{'own members':<22}held-out models",
+    ]
+    for (model_set, stage), rows in frame.groupby(["model_set", "stage"], sort=False):
+        cells = {row.group: row for row in rows.itertuples()}
+        own, held_out = (_cell(cells.get(group)) for group in ("members", "held_out"))
+        lines.append(f"{model_set:<24}{stage:<9}{own:<22}{held_out}")
+    n_images = int(frame["n_images"].max()) if len(frame) else 0
+    return [*lines, f"(n = {n_images} images)"]
+
+
+def _cell(row: Any) -> str:  # noqa: ANN401
+    if row is None:
+        return "none"
+    interval = "" if pd.isna(row.low) else f" [{row.low:.2f}, {row.high:.2f}]"
+    return f"{row.mean:.2f}{interval} ({row.n_evaluators})"
+
+
+def _gain(frame: pd.DataFrame) -> list[str]:
+    lines = ["Ensemble less the mean of its own single models, by models held out for all:", ""]
+    for row in frame[frame["against"] == "members"].itertuples():
+        interval = f"[{row.low:+.2f}, {row.high:+.2f}]"
+        lines.append(
+            f"{row.model_set:<24}{row.stage:<9}{row.difference:+.2f} {interval} "
+            f"({row.n_images} images, {row.n_evaluators} models)"
+        )
+    return lines if len(lines) > 2 else []

@@ -1,0 +1,333 @@
+"""What is to be made: conditions, shards and batches, with every name resolved. No torch here."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from metamers.config.model_sets import draw_sets
+from metamers.synthesis import settings as recipes
+
+MEASURED_TABLES = [
+    "image_metrics",
+    "similarity",
+    "likeness",
+    "success",
+    "power",
+    "optimisation",
+    "traces",
+]
+MIXED_TABLES = ["mixed_sets", "difference_in_means", "mixed_regression"]
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """One cell of the experiments: who is inverted, how deep, how, and within which bound."""
+
+    references: str
+    recipe: str
+    model_set: str
+    stage: str
+    bound: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, str]) -> Condition:
+        """Read the condition from wildcards, or from a row of a table."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
+
+    @classmethod
+    def parse(cls, path: str) -> Condition:
+        """Read the condition from the path that `str` gives."""
+        return cls(*path.split("/"))
+
+    @classmethod
+    def pattern(cls) -> str:
+        """Return the path pattern whose wildcards are the fields."""
+        return "/".join(f"{{{field.name}}}" for field in fields(cls))
+
+    def __str__(self) -> str:
+        """Return the path: the pattern, filled in."""
+        return "/".join(astuple(self))
+
+    def columns(self) -> dict[str, str]:
+        """Return the columns that identify this condition in every table."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The configuration, checked, with its names resolved.
+
+    Attributes
+    ----------
+    config
+        The configuration as it was read.
+    zoo
+        The rows of the zoo by name.
+    model_sets
+        Members of each set, the sets that experiments draw included.
+    """
+
+    config: Mapping[str, Any]
+    zoo: Mapping[str, Mapping[str, Any]]
+    model_sets: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
+        """Return the plan of a configuration that `metamers.config.validation` found right."""
+        if config["random_weights"]:
+            zoo = {
+                name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
+            }
+        sets = {name: tuple(members) for name, members in config["model_sets"].items()}
+        for name, experiment in config["experiments"].items():
+            if experiment and "draw" in experiment:
+                drawn = draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
+                sets |= drawn
+        return cls(config, zoo, sets)
+
+    @property
+    def run(self) -> str:
+        """Return the name of the run, the folder beneath ``results/``."""
+        return self.config["run"]
+
+    @cached_property
+    def experiments(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of each experiment."""
+        wanted = self.config["experiments"]
+        return {name: tuple(self._cells(name)) for name in wanted if wanted[name]}
+
+    @cached_property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions of all experiments, each once."""
+        return tuple(dict.fromkeys(c for cells in self.experiments.values() for c in cells))
+
+    def _cells(self, name: str) -> Iterator[Condition]:
+        axes = self.config["experiments"][name]
+        drawn = [s for s in self.model_sets if s.startswith(f"{name}_")] if "draw" in axes else []
+        for recipe, model_set, stage, bound in product(
+            axes["recipes"], axes.get("model_sets", drawn), axes["stages"], axes["bounds"]
+        ):
+            yield Condition(axes["references"], recipe, model_set, stage, bound)
+
+    @property
+    def shards(self) -> list[str]:
+        """Return the names of the slices that the images are dealt into.
+
+        The count is in the name, so that slices of different sizes never mix.
+        """
+        count = self.config["shards"]
+        return [f"{index:03d}-of-{count:03d}" for index in range(count)]
+
+    @property
+    def batches(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions that one evaluation job takes, so that imports are paid once."""
+        size = self.config["evaluation"]["conditions_per_job"]
+        chunks = [self.conditions[i : i + size] for i in range(0, len(self.conditions), size)]
+        return {f"{i:03d}-of-{len(chunks):03d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def evaluator_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return the evaluators that one job loads in turn."""
+        return self._groups(self.config["evaluators"])
+
+    @property
+    def model_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return all models of the run, members too, in groups that one job loads in turn."""
+        return self._groups(self.models)
+
+    def _groups(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        size = self.config["evaluation"]["evaluators_per_job"]
+        chunks = [tuple(names[i : i + size]) for i in range(0, len(names), size)]
+        return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def reference_sets(self) -> list[str]:
+        """Return the draws of reference images that are used."""
+        return list(dict.fromkeys(condition.references for condition in self.conditions))
+
+    def rows(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return what decides a model's answers of each row of the zoo, with its name.
+
+        A label, a note or a licence that is edited must not make metamers anew.
+        """
+        return [{"name": name, "label": name} | _essential(self.zoo[name]) for name in names]
+
+    def members(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for the members of a model set, in their order."""
+        return self.rows(self.model_sets[wildcards["model_set"]])
+
+    def settings(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
+        """Return a recipe in full."""
+        return recipes.complete(self.config["recipes"][wildcards["recipe"]])
+
+    def evaluators(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for a group of evaluators."""
+        return self.rows(self.evaluator_groups[wildcards["evaluators"]])
+
+    def group(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for a group of models."""
+        return self.rows(self.model_groups[wildcards["models"]])
+
+    def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
+        """Return the zoo's row of one model."""
+        return self.rows([wildcards["model"]])[0]
+
+    def of_members(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each member of a model set."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.model_sets[wildcards["model_set"]]
+        ]
+
+    def of_group(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each model of a group."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.model_groups[wildcards["models"]]
+        ]
+
+    def of_evaluators(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each evaluator of a group."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.evaluator_groups[wildcards["evaluators"]]
+        ]
+
+    def batch(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the paths of the conditions of a batch."""
+        return [str(condition) for condition in self.batches[wildcards["batch"]]]
+
+    def batch_power(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the paths of a batch's conditions that are of the experiment ``power``."""
+        wanted = set(self.experiments.get("power", ()))
+        return [str(c) for c in self.batches[wildcards["batch"]] if c in wanted]
+
+    def batch_references(self, wildcards: Mapping[str, str]) -> list[str]:
+        """Return the draws of reference images that a batch needs."""
+        return list(dict.fromkeys(c.references for c in self.batches[wildcards["batch"]]))
+
+    def of_batch(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each condition and shard of a batch."""
+
+        def paths(wildcards: Mapping[str, str]) -> list[str]:
+            return self._fill(pattern, self.batches[wildcards["batch"]])
+
+        return paths
+
+    def of_all(self, pattern: str) -> list[str]:
+        """Return the pattern, filled for every condition and shard."""
+        return self._fill(pattern, self.conditions)
+
+    def of_batch_references(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern for each draw that a batch needs."""
+
+        def paths(wildcards: Mapping[str, str]) -> list[str]:
+            return [pattern.format(references=n) for n in self.batch_references(wildcards)]
+
+        return paths
+
+    def of_experiment(self, experiment: str, pattern: str) -> list[str]:
+        """Return the pattern for each condition and shard of an experiment, if there is one."""
+        return self._fill(pattern, self.experiments.get(experiment, ()))
+
+    @property
+    def feature_networks(self) -> list[str]:
+        """Return the models whose features serve for distances of images."""
+        return list(self.config["evaluation"]["feature_networks"])
+
+    @property
+    def models(self) -> list[str]:
+        """Return the models that are members of a set that is used, or evaluators."""
+        used = {condition.model_set for condition in self.conditions}
+        members = [name for model_set in sorted(used) for name in self.model_sets[model_set]]
+        return list(dict.fromkeys([*self.config["evaluators"], *members]))
+
+    @property
+    def used_rows(self) -> dict[str, dict[str, Any]]:
+        """Return the zoo's rows for the models that the run uses, by name."""
+        named = {*self.models, *self.feature_networks}
+        return {name: dict(row) for name, row in self.zoo.items() if name in named}
+
+    @property
+    def recognition_tables(self) -> list[str]:
+        """Return the names of the tables on recognizability."""
+        always = [
+            "references",
+            "reference_predictions",
+            "predictions",
+            "recognition",
+            "recognizability",
+            "recognizability_by_set",
+            "recognizability_by_stage",
+            "ensemble_gain",
+        ]
+        compared = ["recipe_effects"] if self._compares_recipes else []
+        return always + compared + (MIXED_TABLES if self._has("mixed") else [])
+
+    @property
+    def tables(self) -> list[str]:
+        """Return the names of all tables that are made of a run's own results."""
+        agreement = ["gradient_agreement"] if self.measures_agreement else []
+        return [*self.recognition_tables, *MEASURED_TABLES, *agreement]
+
+    @property
+    def measures_agreement(self) -> bool:
+        """Return whether a recipe in use measures how far gradients agree."""
+        used = {condition.recipe for condition in self.conditions}
+        return any(self.settings({"recipe": name})["agreement_every"] for name in used)
+
+    @property
+    def figures(self) -> list[str]:
+        """Return the names of all figures of the run."""
+        of = {
+            "main": [
+                "examples",
+                "recognizability",
+                *(["ensemble_gain"] if self._has_singles else []),
+                "image_metrics",
+                "similarity",
+                "optimisation",
+                "losses",
+            ],
+            "bounds": ["bounds"],
+            "mixed": ["mixed_sets", "difference_in_means"],
+            "power": ["power"],
+            "strategies": ["strategies"],
+            "ablation": ["ablation"],
+        }
+        names = [name for experiment in of if self._has(experiment) for name in of[experiment]]
+        return names + (["gradient_agreement"] if self.measures_agreement else [])
+
+    @property
+    def _compares_recipes(self) -> bool:
+        """Return whether an experiment has several recipes."""
+        return any(len({c.recipe for c in cells}) > 1 for cells in self.experiments.values())
+
+    @property
+    def _has_singles(self) -> bool:
+        """Return whether the main experiment has ensembles and single models to compare."""
+        sizes = {len(self.model_sets[c.model_set]) for c in self.experiments.get("main", ())}
+        return 1 in sizes and len(sizes) > 1
+
+    def _has(self, experiment: str) -> bool:
+        return bool(self.experiments.get(experiment))
+
+    def _fill(self, pattern: str, conditions: Iterable[Condition]) -> list[str]:
+        return [
+            pattern.format(condition=condition, shard=shard)
+            for condition in conditions
+            for shard in self.shards
+        ]
+
+
+def _random_weights(name: str) -> dict[str, Any]:
+    """Return weights of a model's own seed: two rows of one architecture stay two models."""
+    return {"source": "random", "seed": zlib.crc32(name.encode())}
+
+
+def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
+    weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
+    kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
+    return kept | {"weights": weights}

@@ -1,0 +1,262 @@
+"""What evaluators make of references and metamers: answers, and distances of activations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from metamers.config.plan import Condition
+from metamers.evaluation.similarity import distances
+from metamers.evaluation.similarity.activations import ReferenceDistances, compare
+from metamers.evaluation.similarity.distances import Source
+from metamers.images import classes
+from metamers.images import references as images
+from metamers.models import classifier as classifiers
+from metamers.models import pretrained, stages
+from metamers.models.zoo import ModelSpec
+from metamers.storage import metamers as metamer_files
+from metamers.storage import provenance
+from metamers.storage.cache import Store
+from metamers.storage.metamers import Metamers
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A classifier that judges images, and where its stages are."""
+
+    spec: ModelSpec
+    classifier: classifiers.Classifier
+    device: torch.device
+    batch_size: int
+
+    @classmethod
+    def of(
+        cls, row: Mapping[str, Any], cache: Path, device: torch.device, batch_size: int
+    ) -> Evaluator:
+        """Load the model of a row of the zoo."""
+        spec = ModelSpec.of(row)
+        return cls(spec, pretrained.classifier(spec, cache).to(device), device, batch_size)
+
+    def look(self, pixels: Tensor, module: str) -> tuple[np.ndarray, Source]:
+        """Return class probabilities, ``(n, 1000)``, and a source of a module's activations.
+
+        The activations are kept where they fit into `distances.BUDGET`, and computed again for
+        each block of images elsewhere. ``pixels`` are ``(n, 3, side, side)``, uint8.
+        """
+        with torch.inference_mode():
+            probe = self._activations(pixels[:1], module)[0]
+        keep = distances.fits(len(pixels), probe)
+        probabilities, kept = [], []
+        with torch.inference_mode():
+            for batch in pixels.split(self.batch_size):
+                with stages.Listener(self.classifier, module) as listener:
+                    probabilities.append(self._probabilities(batch))
+                if keep:
+                    heard = stages.as_vectors(torch.as_tensor(listener.activation))
+                    kept.append(heard[: len(batch)].float())
+        source = (
+            distances.as_source(torch.cat(kept))
+            if keep
+            else lambda start, stop: self._activations(pixels[start:stop], module)
+        )
+        return np.concatenate(probabilities), source
+
+    def predict(self, pixels: Tensor) -> np.ndarray:
+        """Return class probabilities, ``(n, 1000)``."""
+        with torch.inference_mode():
+            return np.concatenate([self._probabilities(b) for b in pixels.split(self.batch_size)])
+
+    def _probabilities(self, batch: Tensor) -> np.ndarray:
+        logits = self.classifier(self._floats(batch))[: len(batch)]
+        return torch.softmax(logits.double(), dim=1).cpu().numpy()
+
+    def _activations(self, pixels: Tensor, module: str) -> Tensor:
+        features = stages.Features(self.classifier, module)
+        with torch.inference_mode():
+            found = [
+                stages.as_vectors(features(self._floats(batch)))[: len(batch)].float()
+                for batch in pixels.split(self.batch_size)
+            ]
+        return torch.cat(found)
+
+    def _floats(self, batch: Tensor) -> Tensor:
+        """Return images in [0, 1]; one alone is doubled, since it would take other kernels."""
+        doubled = batch if len(batch) > 1 else batch.repeat(2, 1, 1, 1)
+        return doubled.to(self.device).float() / 255
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A condition's metamers with their references, ready to be judged.
+
+    Attributes
+    ----------
+    reference_pixels
+        In the order of the metamers.
+    depth
+        Fraction of the depth that was inverted.
+    with_power
+        Whether the divergences of fewer images are wanted too (experiment ``power``).
+    """
+
+    condition: Condition
+    metamers: Metamers
+    reference_pixels: Tensor
+    depth: float
+    with_power: bool = False
+
+    def key(self, evaluator: Mapping[str, Any], revision: int) -> str:
+        """Return what this condition's results by one evaluator are known by."""
+        return provenance.digest(
+            [
+                metamer_files.content_digest(self.metamers),
+                self.condition.columns(),
+                int(self.reference_pixels.to(torch.int64).sum()),
+                dict(evaluator),
+                self.depth,
+                self.with_power,
+                revision,
+            ]
+        )
+
+
+def subjects(
+    conditions: Sequence[str],
+    metamer_paths: Sequence[str],
+    reference_paths: Mapping[str, str],
+    depths: Mapping[str, float],
+    n_shards: int,
+    with_power: Collection[str] = (),
+) -> list[Subject]:
+    """Read the metamers of some conditions, with their references.
+
+    Parameters
+    ----------
+    conditions
+        As paths (`metamers.config.plan.Condition.parse`).
+    metamer_paths
+        Files of the shards of the first condition, then those of the next.
+    reference_paths
+        File of each draw of reference images.
+    depths
+        Fraction of the depth of each stage; those that are missing are not used.
+    with_power
+        The conditions, as paths, that are of the experiment ``power``.
+    """
+    draws = {name: images.load(path) for name, path in reference_paths.items()}
+    found = []
+    for index, path in enumerate(conditions):
+        condition = Condition.parse(path)
+        shards = metamer_paths[index * n_shards : (index + 1) * n_shards]
+        metamers = metamer_files.load(list(shards))
+        ids, pixels = draws[condition.references]
+        rows = [ids.index(image_id) for image_id in metamers.image_ids]
+        depth = depths.get(condition.stage, 0.0)
+        found.append(Subject(condition, metamers, pixels[rows], depth, path in with_power))
+    return found
+
+
+def answers(probabilities: np.ndarray, image_ids: Sequence[str], evaluator: str) -> pd.DataFrame:
+    """Return the columns of the tables of predictions for one evaluator."""
+    predicted = probabilities.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "image_id": list(image_ids),
+            "evaluator": evaluator,
+            "predicted": predicted,
+            "probability": probabilities[np.arange(len(predicted)), predicted],
+            "category_mean": classes.mean_category(probabilities),
+            "category_first": classes.first_category(probabilities),
+        }
+    )
+
+
+def predict_references(
+    evaluators: Sequence[Mapping[str, Any]],
+    references: Mapping[str, tuple[Sequence[str], Tensor]],
+    cache: Path,
+    device: torch.device,
+    batch_size: int,
+) -> pd.DataFrame:
+    """Return what each evaluator says of the reference images of each draw."""
+    parts = []
+    for row in evaluators:
+        evaluator = Evaluator.of(row, cache, device, batch_size)
+        for name, (ids, pixels) in references.items():
+            frame = answers(evaluator.predict(pixels), ids, row["name"])
+            parts.append(frame.assign(references=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def evaluate(
+    subjects: Sequence[Subject],
+    evaluators: Sequence[Mapping[str, Any]],
+    store: Store,
+    cache: Path,
+    device: torch.device,
+    batch_size: int,
+    revision: int,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Return the tables that evaluators give of some conditions, by name.
+
+    They are ``predictions``, ``similarity``, ``likeness`` and ``power``.
+
+    What the store has is taken from it; only the rest is computed, and a model that is not
+    needed is not loaded.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {}
+    for row in evaluators:
+        missing = [s for s in subjects if not store.has(s.key(row, revision))]
+        logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
+        if missing:
+            evaluator = Evaluator.of(row, cache, device, batch_size)
+            for subject, frames in judge(evaluator, missing, seed):
+                store.put(subject.key(row, revision), frames)
+        for subject in subjects:
+            for name, frame in store.get(subject.key(row, revision)).items():
+                parts.setdefault(name, []).append(frame)
+    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+
+
+def judge(
+    evaluator: Evaluator, subjects: Sequence[Subject], seed: int
+) -> Iterator[tuple[Subject, dict[str, pd.DataFrame]]]:
+    """Yield each condition with its answers, divergences, likeness and power, by one evaluator.
+
+    Conditions of one stage and one draw share what the references give.
+    """
+    held: tuple[Any, ReferenceDistances] | None = None
+    for subject in sorted(subjects, key=lambda s: (s.condition.references, s.condition.stage)):
+        network = evaluator.classifier.network
+        module = stages.module_at(network, evaluator.spec, subject.condition.stage, subject.depth)
+        shared = (subject.condition.references, module, tuple(subject.metamers.image_ids))
+        if held is None or held[0] != shared:
+            _, source = evaluator.look(subject.reference_pixels, module)
+            held = (shared, ReferenceDistances.of(source, subject.metamers.image_ids))
+        probabilities, source = evaluator.look(subject.metamers.pixels, module)
+        found = compare(
+            held[1], source, subject.metamers.image_ids, seed, with_power=subject.with_power
+        )
+        found["predictions"] = answers(
+            probabilities, subject.metamers.image_ids, evaluator.spec.name
+        ).drop(columns="evaluator")
+        columns = subject.condition.columns() | {"evaluator": evaluator.spec.name}
+        member = evaluator.spec.name in subject.metamers.models
+        yield (
+            subject,
+            {
+                name: frame.assign(
+                    **columns, **({} if name == "predictions" else {"member": member})
+                )
+                for name, frame in found.items()
+            },
+        )

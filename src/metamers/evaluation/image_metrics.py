@@ -1,0 +1,75 @@
+"""Image metrics of many conditions, each computed once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from metamers.evaluation.evaluators import Subject
+from metamers.evaluation.metrics import compute, learned
+from metamers.models import pretrained
+from metamers.models.zoo import ModelSpec
+from metamers.storage.cache import Store
+
+BATCH_SIZE = 8
+
+
+def measure(
+    subjects: Sequence[Subject],
+    networks: Sequence[Mapping[str, Any]],
+    store: Store,
+    cache: Path,
+    device: torch.device,
+    revision: int,
+) -> pd.DataFrame:
+    """Return the rows of table ``image_metrics`` for some conditions.
+
+    Parameters
+    ----------
+    subjects
+        The conditions.
+    networks
+        Rows of the zoo whose features serve for Fréchet, kernel and perceptual distances.
+    store
+        What it has is taken from it.
+    cache
+        Folder of weights, those of LPIPS, FID and CLIP-IQA among them.
+    """
+    tools = compute.instruments(cache, _layers(networks, cache, device), device=device)
+    made_with = {
+        "metrics": sorted(tools.metrics),
+        "missing": sorted(tools.missing),
+        "networks": [dict(row) for row in networks],
+    }
+    parts = []
+    for subject in subjects:
+        key = subject.key(made_with, revision)
+        if not store.has(key):
+            logging.info("%s", subject.condition)
+            frame = compute.measure(
+                subject.metamers.pixels,
+                subject.reference_pixels,
+                subject.metamers.image_ids,
+                tools,
+                device=device,
+                batch_size=BATCH_SIZE,
+            )
+            store.put(key, {"image_metrics": frame.assign(**subject.condition.columns())})
+        parts.append(store.get(key)["image_metrics"])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _layers(
+    networks: Sequence[Mapping[str, Any]], cache: Path, device: torch.device
+) -> dict[str, learned.Layers]:
+    found = {}
+    for row in networks:
+        spec = ModelSpec.of(row)
+        classifier = pretrained.classifier(spec, cache).to(device)
+        found[spec.name] = learned.classifier_layers(classifier, spec)
+    return found

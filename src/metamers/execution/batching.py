@@ -1,0 +1,159 @@
+"""The batches of a job: done one after the other, and halved when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from metamers.execution.autotuning import Choices
+from metamers.execution.memory import is_exhausted
+from metamers.synthesis.objective import SMALLEST_BATCH
+from metamers.synthesis.solver import State, Synthesis
+
+HELP = "docs/engine.md, 'Memory'"
+
+
+@dataclass
+class Part:
+    """Images that are made together.
+
+    Attributes
+    ----------
+    rows
+        Which of the job's images, ``(n,)``.
+    state
+        How far they are; None at the start.
+    """
+
+    rows: np.ndarray
+    state: State | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Images that are done; ``rows`` says which of the job's."""
+
+    rows: np.ndarray
+    synthesis: Synthesis
+
+
+@dataclass
+class Progress:
+    """How far a job is.
+
+    Attributes
+    ----------
+    finished, waiting
+        Batches that are done, and those that are not, the first of which is in work.
+    choices
+        Settings that were tried out for the job; None before that.
+    devices
+        On which it has been worked on.
+    """
+
+    finished: list[Finished] = field(default_factory=list)
+    waiting: list[Part] = field(default_factory=list)
+    choices: Choices | None = None
+    devices: list[str] = field(default_factory=list)
+
+    def complete(self, n_images: int, batch_size: int) -> None:
+        """Add batches for the images that are in none, and cut those that are too large.
+
+        Parameters
+        ----------
+        n_images
+            Of the job.
+        batch_size
+            Images at a time, at most.
+        """
+        begun = [*(part.rows for part in self.finished), *(part.rows for part in self.waiting)]
+        rest = np.setdiff1d(np.arange(n_images), np.concatenate([*begun, []]))
+        self.waiting = halved(self.waiting, batch_size)
+        self.waiting += [Part(rest[rows]) for rows in split(len(rest), batch_size)]
+
+
+def split(n_images: int, batch_size: int) -> list[np.ndarray]:
+    """Return the indices of the images of each batch: nearly equal, none of a single image."""
+    if not n_images:
+        return []
+    n_batches = -(-n_images // max(batch_size, SMALLEST_BATCH))
+    while n_batches > 1 and n_images // n_batches < SMALLEST_BATCH:
+        n_batches -= 1
+    return np.array_split(np.arange(n_images), n_batches)
+
+
+def halved(parts: Sequence[Part], most: int) -> list[Part]:
+    """Return the same parts, those of too many images cut into smaller ones, with their state.
+
+    Images do not depend on each other, so nothing that was done is lost.
+    """
+    return [piece for part in parts for piece in _pieces(part, most)]
+
+
+def _pieces(part: Part, most: int) -> list[Part]:
+    n_images, most = len(part.rows), max(most, SMALLEST_BATCH)
+    if n_images <= most:
+        return [part]
+    # Three may become two and a lone one, which is padded: less than three all the same.
+    pieces = np.array_split(np.arange(n_images), -(-n_images // most))
+    if part.state is None:
+        return [Part(part.rows[piece]) for piece in pieces]
+    return [Part(part.rows[piece], part.state.select(piece)) for piece in pieces]
+
+
+def go_through(
+    progress: Progress, make: Callable[[Part], Synthesis], save: Callable[[], None]
+) -> None:
+    """Make all images of the batches that wait, and keep the progress.
+
+    When memory runs out, the batch and all that are as large are cut in half, each with the
+    state that it has.
+
+    Parameters
+    ----------
+    progress
+        Is brought up to date.
+    make
+        Makes a batch from its state on, and keeps that up to date.
+    save
+        Writes the progress down: after each batch, and before an error goes on.
+
+    Raises
+    ------
+    Exception
+        What ``make`` raises, unless it says that memory ran out and more than two images were
+        tried at a time.
+    """
+    while progress.waiting:
+        part = progress.waiting[0]
+        synthesis = _attempt(part, make, save)
+        if synthesis is None:  # the error is gone, and with it the tensors that it held
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            progress.waiting = halved(progress.waiting, -(-len(part.rows) // 2))
+            continue
+        progress.waiting.pop(0)
+        progress.finished.append(Finished(part.rows, synthesis))
+        save()
+
+
+def _attempt(
+    part: Part, make: Callable[[Part], Synthesis], save: Callable[[], None]
+) -> Synthesis | None:
+    """Return what is made, or None if memory ran out and fewer images can be tried."""
+    try:
+        return make(part)
+    except BaseException as error:
+        save()
+        if not is_exhausted(error):
+            raise
+        n_images = len(part.rows)
+        if n_images <= SMALLEST_BATCH:
+            error.add_note(f"with {n_images} images at a time; fewer is not possible: {HELP}")
+            raise
+        logging.warning("memory ran out with %d images at a time: halved (%s)", n_images, HELP)
+        return None

@@ -1,0 +1,139 @@
+"""What a synthesis job hands over: metamers with all that made them, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from metamers import __version__
+from metamers.execution.batching import Finished, Progress
+from metamers.execution.settings import Engine
+from metamers.execution.spec import Work
+from metamers.storage import provenance, tables
+from metamers.storage.metamers import Metamers
+from metamers.synthesis.gradient_agreement import pairs
+from metamers.synthesis.settings import Settings
+from metamers.synthesis.solver import to_8_bits
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a job hands over: the metamers of a shard, and the rows of two tables.
+
+    Attributes
+    ----------
+    metamers
+        In the order of the shard's images.
+    trace
+        Of table ``traces``.
+    agreement
+        Of table ``gradient_agreement``; none unless the recipe asks for them.
+    """
+
+    metamers: Metamers
+    trace: pd.DataFrame
+    agreement: pd.DataFrame
+
+
+def joined(
+    work: Work,
+    engine: Engine,
+    progress: Progress,
+    ids: Sequence[str],
+    digest: str,
+    weights: Mapping[str, str],
+) -> Metamers:
+    """Return the metamers of a finished job, in the order of its images.
+
+    Parameters
+    ----------
+    work, engine
+        What was done, and how.
+    progress
+        Of which all batches are finished.
+    ids
+        Of the images.
+    digest, weights
+        Of the job, and of each model's weights.
+    """
+    order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
+    parts = [part.synthesis for part in progress.finished]
+    floats = torch.cat([part.metamers for part in parts])[torch.from_numpy(order)]
+    losses = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("losses_before", "losses_after", "losses_stored")
+    }
+    return Metamers(
+        image_ids=list(ids),
+        models=[row["name"] for row in work.models],
+        floats=floats,
+        pixels=to_8_bits(floats),
+        notes=_notes(work, engine, progress) | {"job": digest, "weights": dict(weights)},
+        **losses,
+    )
+
+
+def _notes(work: Work, engine: Engine, progress: Progress) -> dict[str, Any]:
+    return {
+        "condition": work.condition.columns(),
+        "settings": Settings.of(work.recipe).stamp(),
+        "bound": dict(work.bound),
+        "depth": work.depth,
+        "seed": work.seed,
+        "revision": work.revision,
+        "version": __version__,
+        "commit": provenance.commit(),
+        "torch": torch.__version__,
+        "engine": engine.deciding(),
+        "choices": progress.choices and progress.choices.plain(),
+        "batches": sorted(len(part.rows) for part in progress.finished),
+        "device": ", then ".join(progress.devices),
+    }
+
+
+def trace(work: Work, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of table ``traces``: an image's loss at the end of each turn."""
+    names = np.array([row["name"] for row in work.models], dtype=object)
+    parts = [_trace(part, ids, names) for part in progress.finished]
+    frame = pd.concat(parts, ignore_index=True)
+    for name, value in work.condition.columns().items():
+        frame[name] = value
+    return frame
+
+
+def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFrame:
+    records, n_images = part.synthesis.records, len(part.rows)
+
+    def per_record(values: Sequence[float]) -> np.ndarray:
+        return np.repeat(np.asarray(values), n_images)
+
+    return pd.DataFrame(
+        {
+            "image_id": np.tile(np.array([ids[row] for row in part.rows], object), len(records)),
+            "turn": per_record([record.turn for record in records]),
+            "step": per_record([record.step for record in records]),
+            "model": names[np.concatenate([record.models for record in records])],
+            "loss": np.concatenate([record.losses for record in records]).astype(np.float64),
+            "rate": per_record([record.rate for record in records]),
+        }
+    )
+
+
+def gradient_agreement(work: Work, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of table ``gradient_agreement``: cosines of two models' gradients."""
+    names = [row["name"] for row in work.models]
+    rows = [
+        work.condition.columns()
+        | {"image_id": ids[row], "turn": one.turn, "step": one.step}
+        | {"model": names[pair[0]], "other": names[pair[1]], "cosine": float(cosine)}
+        for part in progress.finished
+        for one in part.synthesis.agreements
+        for pair, cosines in zip(pairs(len(names)), one.cosines, strict=True)
+        for row, cosine in zip(part.rows, cosines, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=tables.GRADIENT_AGREEMENT.schema.names)

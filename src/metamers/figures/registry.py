@@ -1,0 +1,316 @@
+"""Which figure is drawn from what: the step between a run's files and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from metamers.figures import style
+from metamers.figures.bounds import bounds as draw_bounds
+from metamers.figures.differences import difference_in_means as draw_difference_in_means
+from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.examples import examples as draw_examples
+from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
+from metamers.figures.image_metrics import image_metrics as draw_image_metrics
+from metamers.figures.losses import loss_traces, losses_after
+from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
+from metamers.figures.recipes import recipes
+from metamers.figures.recognizability import recognizability as draw_recognizability
+from metamers.figures.sample_size import power as draw_power
+from metamers.figures.similarity import similarity as draw_similarity
+from metamers.storage import provenance, tables
+
+UNDRAWN = ("scc_ceiling",)  # a property of the references alone
+EXAMPLES = 3  # reference images shown in the figure of examples
+
+
+class Tables(Mapping[str, pd.DataFrame]):
+    """A run's tables by name, each read when it is asked for."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = {Path(path).stem: path for path in paths}
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Return a table."""
+        if name not in self._read:
+            self._read[name] = tables.read(tables.TABLES[name], self._paths[name])
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Return the names of the tables."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return the number of tables."""
+        return len(self._paths)
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run's tables and images, and what is needed to name things in figures."""
+
+    tables: Mapping[str, pd.DataFrame]
+    metamers: Sequence[str]
+    references: Sequence[str]
+    config: Mapping[str, Any]
+    labels: Mapping[str, str]
+
+    @classmethod
+    def read(
+        cls,
+        table_paths: Sequence[str],
+        metamers: Sequence[str],
+        references: Sequence[str],
+        config: Mapping[str, Any],
+        zoo: Mapping[str, Mapping[str, Any]],
+    ) -> Material:
+        """Return the material of a run; files are read when a figure needs them."""
+        labels = {name: row["label"] for name, row in zoo.items()}
+        labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
+        return cls(Tables(table_paths), metamers, references, config, labels)
+
+    @property
+    def stages(self) -> list[str]:
+        """Return the names of the stages, from shallow to deep."""
+        return sorted(self.config["stages"], key=self.config["stages"].__getitem__)
+
+    @property
+    def flagged(self) -> set[tuple[str, ...]]:
+        """Return the conditions whose metamers are not metamers for a member of their set."""
+        success = self.tables["success"]
+        failed = success[~success["are_metamers"]]
+        return set(failed[list(tables.CONDITION_KEY)].itertuples(index=False, name=None))
+
+    def of_main(self, name: str) -> pd.DataFrame:
+        """Return a table's rows for the conditions of the experiment ``main``."""
+        table = self.tables[name]
+        axes = self.config["experiments"]["main"]
+        chosen = (
+            (table["references"] == axes["references"])
+            & table["recipe"].isin(axes["recipes"])
+            & table["model_set"].isin(axes["model_sets"])
+            & table["stage"].isin(axes["stages"])
+            & table["bound"].isin(axes["bounds"])
+        )
+        return table[chosen].reset_index(drop=True)
+
+
+def draw(figure: str, material: Material) -> alt.VConcatChart:
+    """Return a figure by name; of a run on random weights, with a warning that it is one."""
+    chart = FIGURES[figure](material)
+    if material.config["random_weights"]:
+        return style.warned(chart, provenance.RANDOM_WEIGHTS)
+    return chart
+
+
+def examples(material: Material) -> alt.VConcatChart:
+    """Fig 2."""
+    from metamers.images import references as images
+    from metamers.storage import metamers as metamer_files
+
+    name = material.config["experiments"]["main"]["references"]
+    path = next(p for p in material.references if Path(p).stem == name)
+    ids, pixels = images.load(path)
+    shown = _spread(ids, EXAMPLES)
+    references = pd.DataFrame(
+        {
+            "references": name,
+            "image_id": image_id,
+            "image": _picture(pixels[ids.index(image_id)]),
+        }
+        for image_id in shown
+    )
+    rows = []
+    for file in material.metamers:
+        metamers = metamer_files.load(file)
+        rows += [
+            dict(metamers.notes["condition"])
+            | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
+            for index, image_id in enumerate(metamers.image_ids)
+            if image_id in shown
+        ]
+    return draw_examples(
+        pd.DataFrame(rows),
+        references,
+        labels=dict(material.labels) | _image_labels(material.tables["references"]),
+        stages=material.stages,
+        recognition=material.of_main("recognition"),
+        flagged=material.flagged,
+    )
+
+
+def recognizability(material: Material) -> alt.VConcatChart:
+    """Fig 3."""
+    return draw_recognizability(
+        material.tables["recognizability"],
+        material.tables["recognizability_by_set"],
+        experiment="main",
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def image_metrics(material: Material) -> alt.VConcatChart:
+    """Fig 4."""
+    table = material.of_main("image_metrics")
+    return draw_image_metrics(
+        table[~table["measure"].isin(UNDRAWN)].reset_index(drop=True),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def similarity(material: Material) -> alt.VConcatChart:
+    """Fig 5."""
+    return draw_similarity(
+        material.of_main("similarity"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def bounds(material: Material) -> alt.VConcatChart:
+    """Fig 6."""
+    return draw_bounds(
+        material.tables["recognizability"],
+        material.config["bounds"],
+        experiment="bounds",
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def mixed_sets(material: Material) -> alt.VConcatChart:
+    """Fig 7."""
+    return draw_mixed_sets(
+        material.tables["mixed_sets"],
+        material.tables["recognizability"],
+        experiment="mixed",
+        labels=material.labels,
+        flagged=material.flagged,
+    )
+
+
+def difference_in_means(material: Material) -> alt.VConcatChart:
+    """Table 5."""
+    return draw_difference_in_means(material.tables["difference_in_means"], labels=material.labels)
+
+
+def power(material: Material) -> alt.VConcatChart:
+    """How many images a divergence needs."""
+    return draw_power(material.tables["power"], stages=material.stages, flagged=material.flagged)
+
+
+def ensemble_gain(material: Material) -> alt.VConcatChart:
+    """How much better ensembles transfer."""
+    return draw_ensemble_gain(
+        material.tables["ensemble_gain"],
+        experiment="main",
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def optimisation(material: Material) -> alt.VConcatChart:
+    """Loss along the way."""
+    return loss_traces(
+        material.of_main("traces"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def losses(material: Material) -> alt.VConcatChart:
+    """Loss of the finished metamers."""
+    return losses_after(
+        material.of_main("optimisation"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def strategies(material: Material) -> alt.VConcatChart:
+    """Draw strategies of the ensemble side by side."""
+    title = "Strategies of the ensemble, with equal numbers of gradient evaluations"
+    return _recipes(material, "strategies", title=title)
+
+
+def gradient_agreement(material: Material) -> alt.VConcatChart:
+    """Draw how far the gradients of a set's models agree."""
+    recipes = [
+        name for axes in material.config["experiments"].values() if axes for name in axes["recipes"]
+    ]
+    return draw_gradient_agreement(
+        material.tables["gradient_agreement"],
+        labels=material.labels,
+        stages=material.stages,
+        order=list(dict.fromkeys(recipes)),
+    )
+
+
+def ablation(material: Material) -> alt.VConcatChart:
+    """Draw the paper's defaults, changed one at a time."""
+    return _recipes(material, "ablation", title="The solver's defaults, changed one at a time")
+
+
+FIGURES: dict[str, Callable[[Material], alt.VConcatChart]] = {
+    "examples": examples,
+    "recognizability": recognizability,
+    "ensemble_gain": ensemble_gain,
+    "image_metrics": image_metrics,
+    "similarity": similarity,
+    "bounds": bounds,
+    "mixed_sets": mixed_sets,
+    "difference_in_means": difference_in_means,
+    "power": power,
+    "optimisation": optimisation,
+    "losses": losses,
+    "strategies": strategies,
+    "ablation": ablation,
+    "gradient_agreement": gradient_agreement,
+}
+
+
+def _recipes(material: Material, experiment: str, *, title: str) -> alt.VConcatChart:
+    return recipes(
+        material.tables["recognizability_by_set"],
+        material.tables["optimisation"],
+        experiment=experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=material.config["experiments"][experiment]["recipes"],
+        title=title,
+    )
+
+
+def _picture(pixels: Any) -> Any:  # noqa: ANN401
+    return pixels.permute(1, 2, 0).numpy()
+
+
+def _image_labels(references: pd.DataFrame) -> dict[str, str]:
+    """Return the name of each image's class beside its id, where it has a label."""
+    from torchvision.models import AlexNet_Weights
+
+    labelled = references.dropna(subset=["label"])
+    names = AlexNet_Weights.IMAGENET1K_V1.meta["categories"]
+    pairs = zip(labelled["image_id"].astype(str), labelled["label"].astype(int), strict=True)
+    return {image_id: f"{names[label]} ({image_id})" for image_id, label in pairs}
+
+
+def _spread(ids: Sequence[str], count: int) -> list[str]:
+    ordered = sorted(ids)
+    step = max(1, len(ordered) // count)
+    return ordered[::step][:count]

@@ -1,0 +1,190 @@
+"""From a row of the zoo to a frozen classifier of images in [0, 1]."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from metamers.models.zoo import ModelSpec, Normalisation
+
+CLASSES = 1000  # of ILSVRC-2012
+HELP = "docs/zoo.md, 'Your own model'"
+
+
+class Classifier(nn.Module):
+    """A network, and before it the normalisation that it was trained with.
+
+    Takes images, ``(n, 3, side, side)`` in [0, 1], and returns logits, ``(n, 1000)``.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation | None) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = (normalisation.mean, normalisation.std) if normalisation else ((0.0,), (1.0,))
+        self.normalised = normalisation is not None
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits of images in [0, 1].
+
+        Raises
+        ------
+        ValueError
+            If the network gives anything else.
+        """
+        if self.normalised:
+            images = (images - self.mean) / self.std
+        logits = self.network(images)
+        if not isinstance(logits, Tensor) or logits.shape[1:] != (CLASSES,):
+            met = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"the network gave {met}; expected are the logits of ImageNet's classes, "
+                f"{(len(images), CLASSES)} ({HELP})"
+            )
+        return logits
+
+
+def architecture(name: str) -> nn.Module:
+    """Return a network with fresh weights, from ``library:name``.
+
+    Raises
+    ------
+    ValueError
+        If the library is unknown, has no such architecture or gives something else.
+    """
+    library, _, identifier = name.partition(":")
+    if library not in BUILDERS:
+        raise ValueError(
+            f"architecture {name!r}: the library {library!r} is not known; "
+            f"known are {', '.join(BUILDERS)} ({HELP})"
+        )
+    try:
+        network = BUILDERS[library](identifier)
+    except (AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"architecture {name!r} cannot be built: {type(error).__name__}: {error} ({HELP})"
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise ValueError(
+            f"architecture {name!r}: {identifier!r} gave a {type(network).__name__}; "
+            f"expected is a torch.nn.Module ({HELP})"
+        )
+    return network
+
+
+def build(spec: ModelSpec) -> Classifier:
+    """Return the row's architecture with random weights, in evaluation mode, frozen.
+
+    Weights of source ``random`` are drawn from the row's seed by Kaiming's normal rule, so
+    the same row always gives the same network.
+
+    Raises
+    ------
+    ValueError
+        If the number of parameters is not the row's.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(spec.weights.seed)
+        network = architecture(spec.architecture)
+        if spec.weights.source == "random":
+            draw_kaiming_normal(network)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if spec.parameters and count != spec.parameters:
+        raise ValueError(
+            f"model {spec.name!r}: {spec.architecture} has {count:,} parameters; "
+            f"its row expects {spec.parameters:,}"
+        )
+    return _freeze(Classifier(network, spec.normalisation))
+
+
+def load(spec: ModelSpec, path: Path | None) -> Classifier:
+    """Return the row's classifier with its trained weights, in evaluation mode, frozen.
+
+    Parameters
+    ----------
+    spec
+        The row.
+    path
+        The verified file of the weights; ``None`` only for weights of source ``random``.
+
+    Raises
+    ------
+    ValueError
+        If the file's entries are not exactly those of the architecture.
+    """
+    from metamers.models.weights.state_dict import state_dict
+
+    classifier = build(spec)
+    if spec.weights.source == "random":
+        return classifier
+    if path is None:
+        raise ValueError(f"model {spec.name!r}: no file of weights was given")
+    entries = state_dict(path, spec.weights.layout, classifier.network)
+    classifier.network.load_state_dict(entries, strict=True)
+    return _freeze(classifier)
+
+
+def draw_kaiming_normal(network: nn.Module) -> None:
+    """Draw every weight of a convolution or linear layer by Kaiming's normal rule, biases zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def _freeze(classifier: Classifier) -> Classifier:
+    return classifier.eval().requires_grad_(False)
+
+
+def _timm(identifier: str) -> nn.Module:
+    import timm
+
+    return timm.create_model(identifier, pretrained=False)
+
+
+def _torchvision(identifier: str) -> nn.Module:
+    import torchvision
+
+    return torchvision.models.get_model(identifier, weights=None)
+
+
+def _own(identifier: str) -> nn.Module:
+    return getattr(importlib.import_module("metamers.models.architectures"), identifier)()
+
+
+def _imported(identifier: str) -> Any:  # noqa: ANN401  (what it is, `architecture` checks)
+    module, _, factory = identifier.partition(":")
+    with _working_directory_importable():
+        return getattr(importlib.import_module(module), factory)()
+
+
+@contextmanager
+def _working_directory_importable() -> Iterator[None]:
+    """Look for modules in the working directory last, so that a user's own file is found."""
+    here = os.getcwd()
+    sys.path.append(here)
+    try:
+        yield
+    finally:
+        sys.path.remove(here)
+
+
+BUILDERS: dict[str, Callable[[str], Any]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "own": _own,
+    "import": _imported,
+}

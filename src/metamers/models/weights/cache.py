@@ -1,0 +1,204 @@
+"""Find, fetch and verify the files that the zoo's rows name. No torch here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+from tabulate import tabulate
+
+from metamers.models.weights import download, lock, packages, quarantine, verification
+from metamers.models.weights.errors import (
+    MissingWeightsError,
+    WebPageError,
+    WeightsError,
+    WrongHashError,
+)
+from metamers.models.weights.http import Access
+from metamers.models.weights.sources import FETCHERS
+from metamers.models.zoo import Weights
+
+PROJECT_LOCK = Path("config/weights.lock")
+
+
+def default_cache() -> Path:
+    """Return the folder for weights: ``METAMERS_CACHE``, or ``~/.cache/metamers``."""
+    return Path(os.environ.get("METAMERS_CACHE") or "~/.cache/metamers").expanduser()
+
+
+def lock_path(cache: Path) -> Path:
+    """Return the lock: ``METAMERS_LOCK``, else the project's, else, outside a project, the cache's.
+
+    The project's is ``config/weights.lock`` in the working directory.
+    """
+    if os.environ.get("METAMERS_LOCK"):
+        return Path(os.environ["METAMERS_LOCK"])
+    return PROJECT_LOCK if PROJECT_LOCK.is_file() else cache / "weights.lock"
+
+
+def target(weights: Weights, cache: Path) -> Path:
+    """Return where a row's file is, or will be once it is fetched.
+
+    Raises
+    ------
+    MissingWeightsError
+        If it belongs to a package that is not installed.
+    WeightsError
+        If the row's source is unknown or has no file, or the file's name is none.
+    """
+    if weights.source == "package":
+        return packages.installed_file(weights)
+    if weights.source == "local":
+        return Path(weights.path).expanduser()
+    if weights.source not in FETCHERS:
+        raise WeightsError(
+            f"weights of source {weights.source!r} have no file; sources with files are 'package', "
+            f"'local', {', '.join(map(repr, FETCHERS))}"
+        )
+    if Path(weights.file).name != weights.file or not weights.file:
+        raise WeightsError(f"weights file {weights.file!r} is no name of a file in the cache")
+    return cache / weights.file
+
+
+def locate(weights: Weights, cache: Path, access: Access | None = None) -> Path:
+    """Return the path of a row's verified file, which is fetched first if need be.
+
+    Parameters
+    ----------
+    weights
+        The row's weights.
+    cache
+        Folder of fetched files.
+    access
+        Mirror, offline mode, patience; by default from the environment.
+
+    Raises
+    ------
+    MissingWeightsError
+        If the file is not there and may not be fetched.
+    WeightsError
+        If it is not what the row means; the subclass says in which way. A file of the cache is
+        set aside then, and the next call fetches it anew.
+    """
+    path = target(weights, cache)
+    if weights.source in FETCHERS and not path.is_file():
+        with FileLock(_made(cache / "locks") / f"{weights.file}.lock"):
+            if not path.is_file():
+                _fetch(weights, path, cache, access or Access.of())
+    return verify(weights, path, cache)
+
+
+def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> Path:
+    """Return ``path`` if it is the row's file; a file of the cache is set aside otherwise.
+
+    A file for which neither row nor lock has a whole hash is recorded in the lock, unless it is
+    the user's own (source ``local``).
+
+    Raises
+    ------
+    WeightsError
+        If it is missing, or not what the row means.
+    """
+    if not path.is_file():
+        raise MissingWeightsError(missing_table({"": weights}, cache))
+    expected = lock.expected_hash(weights, lock_path(cache))
+    stamps = cache / "verified"
+    if rehash:
+        verification.forget(path, stamps)
+    with quarantine.setting_aside(path, cache):
+        digest = verification.check(path, weights, expected, stamps)
+    if weights.source in FETCHERS and len(expected) < 64:
+        _record(weights, path, digest, "", cache)
+    return path
+
+
+@contextmanager
+def rejecting(weights: Weights, path: Path, cache: Path) -> Iterator[None]:
+    """Set a file of the cache aside if the block, which loads it, finds that it is wrong.
+
+    A hash that the lock holds only because this file was the first to come is withdrawn, so that
+    the right file is not refused later.
+
+    Raises
+    ------
+    WeightsError
+        What the block raised, with the file's new place added.
+    """
+    try:
+        with quarantine.setting_aside(path, cache):
+            yield
+    except WeightsError:
+        lock.withdraw(lock_path(cache), weights.file, cache / "locks")
+        raise
+
+
+def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:
+    """Return one table of files to get: model, file, source, size, and where to put it."""
+    lines = [
+        (
+            model,
+            weights.file,
+            size_text(weights),
+            verification.origin(weights),
+            _place(weights, cache),
+        )
+        for model, weights in rows.items()
+    ]
+    table = tabulate(lines, ("model", "file", "size", "source", "path"), disable_numparse=True)
+    return (
+        f"weights are missing, {len(lines)} in all:\n{table}\n"
+        "Fetch them where there is a network ('metamers weights fetch'), or put the files there."
+    )
+
+
+def _fetch(weights: Weights, path: Path, cache: Path, access: Access) -> None:
+    if access.offline:
+        raise MissingWeightsError(missing_table({"": weights}, cache))
+    part = _made(cache / "partial") / f"{weights.file}.part"
+    try:
+        stated = FETCHERS[weights.source](weights, part, cache, access)
+    except WebPageError as error:
+        if error.page is None:
+            raise
+        aside = quarantine.set_aside(error.page, str(error), cache)
+        raise WebPageError(f"{error}. The page was set aside as {str(aside)!r}") from error
+    expected = lock.expected_hash(weights, lock_path(cache)) or stated
+    with quarantine.setting_aside(part, cache):
+        digest = verification.check(part, weights, expected)
+        if not digest.startswith(stated):
+            raise WrongHashError(f"{str(part)!r} has the sha256 {digest}; the server says {stated}")
+    _replace_safely(part, path)
+    download.forget(part)
+    verification.remember(path, digest, cache / "verified")
+    _record(weights, path, digest, stated, cache)
+
+
+def _record(weights: Weights, path: Path, digest: str, stated: str, cache: Path) -> None:
+    who = lock.who_vouches(weights, stated)
+    pin = lock.Pin(digest, path.stat().st_size, verification.origin(weights), who)
+    lock.record(lock_path(cache), weights.file, pin, cache / "locks")
+
+
+def _place(weights: Weights, cache: Path) -> str:
+    return str(target(weights, cache)) if weights.source != "package" else "(installed package)"
+
+
+def size_text(weights: Weights) -> str:
+    """Return a file's size in MB (10^6 bytes), after ``~`` where it is only about that."""
+    size = weights.size or weights.size_about
+    return f"{'' if weights.size else '~'}{size / 1e6:.1f} MB" if size else "unknown"
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _replace_safely(part: Path, path: Path) -> None:
+    """Give a whole file its name, once its bytes are on the disk and not only in memory."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(part, path)

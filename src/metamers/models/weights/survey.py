@@ -1,0 +1,113 @@
+"""The weights of many models at once: what is there, what is missing, fetch all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from metamers.models.weights import verification
+from metamers.models.weights.cache import locate, missing_table, target, verify
+from metamers.models.weights.errors import MissingWeightsError, WeightsError
+from metamers.models.weights.http import Access, UnreachableError
+from metamers.models.weights.sources import FETCHERS
+from metamers.models.zoo import ModelSpec, Weights
+
+STATES = ("ready", "missing", "wrong", "generated")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found of a model's weights; ``state`` is one of `STATES`."""
+
+    model: str
+    weights: Weights
+    path: Path
+    state: str
+    note: str = ""
+
+
+def survey(rows: Mapping[str, Weights], cache: Path, rehash: bool = False) -> list[Finding]:
+    """Return what is there of each model's weights; nothing is fetched."""
+    return [_find(model, weights, cache, rehash) for model, weights in rows.items()]
+
+
+def fetch_all(rows: Mapping[str, Weights], cache: Path, access: Access) -> list[Path]:
+    """Return the verified files of all rows that have one, fetched where they were missing.
+
+    Raises
+    ------
+    WeightsError
+        One error for all rows that failed; offline, one table of all that is missing.
+    """
+    refuse_shared_names(rows)
+    filed = {model: weights for model, weights in rows.items() if weights.source != "random"}
+    missing = [f for f in survey(filed, cache) if f.state == "missing"]
+    if missing and access.offline:
+        raise MissingWeightsError(missing_table({f.model: f.weights for f in missing}, cache))
+    paths, errors = [], []
+    for model, weights in filed.items():
+        try:
+            paths.append(locate(weights, cache, access))
+        except UnreachableError as error:
+            # Without a network, the other models need not be waited for as long.
+            access = replace(access, attempts=1)
+            errors.append(f"{model}: {error}")
+        except WeightsError as error:
+            errors.append(f"{model}: {type(error).__name__}: {error}")
+    if errors:
+        raise WeightsError("\n".join([f"{len(errors)} of {len(filed)} failed:", *errors]))
+    return paths
+
+
+def note(row: Mapping[str, Any], cache: Path) -> dict[str, str]:
+    """Return what is known of a model's weights once they are there: they are fetched if need be.
+
+    Parameters
+    ----------
+    row
+        A row of the zoo, with its ``name``.
+    cache
+        Folder of fetched files.
+    """
+    weights = ModelSpec.of(row).weights
+    if weights.source == "random":
+        return {"model": row["name"], "source": "random", "seed": str(weights.seed)}
+    path = locate(weights, cache)
+    digest = verification.check(path, weights, "", cache / "verified")
+    return {"model": row["name"], "file": path.name, "sha256": digest}
+
+
+def refuse_shared_names(rows: Mapping[str, Weights]) -> None:
+    """Refuse two models whose files would have one name in the cache and are not the same.
+
+    Raises
+    ------
+    WeightsError
+        If there are such.
+    """
+    first: dict[str, tuple[str, Weights]] = {}
+    for model, weights in rows.items():
+        if weights.source in FETCHERS:
+            other, met = first.setdefault(weights.file, (model, weights))
+            if verification.origin(met) != verification.origin(weights):
+                raise WeightsError(
+                    f"models {other!r} and {model!r} both call their file {weights.file!r} and "
+                    "take it from different places; give one another name (weights.file)"
+                )
+
+
+def _find(model: str, weights: Weights, cache: Path, rehash: bool) -> Finding:
+    if weights.source == "random":
+        return Finding(model, weights, Path(), "generated", f"from seed {weights.seed}")
+    try:
+        path = target(weights, cache)
+        if not path.is_file():
+            return Finding(model, weights, path, "missing")
+        verify(weights, path, cache, rehash)
+    except MissingWeightsError as error:
+        return Finding(model, weights, Path(), "missing", str(error))
+    except WeightsError as error:
+        return Finding(model, weights, Path(), "wrong", f"{type(error).__name__}: {error}")
+    return Finding(model, weights, path, "ready")

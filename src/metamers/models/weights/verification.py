@@ -1,0 +1,198 @@
+"""Is this file the one that a row means? First bytes, end, size and sha256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from metamers.models.weights.errors import (
+    TruncatedFileError,
+    UnreadableFileError,
+    WebPageError,
+    WrongHashError,
+)
+from metamers.models.zoo import Weights
+
+HASH_PREFIX = 8
+"""Fewest hex digits that identify a file (torch.hub's file names carry eight)."""
+
+WEB_PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A file that was hashed: as long as its size and time stay, its sha256 does."""
+
+    path: str
+    size: int
+    modified_ns: int
+    sha256: str
+
+
+def check(path: Path, weights: Weights, expected: str, stamps: Path | None = None) -> str:
+    """Return the sha256 of a file that is what its row means.
+
+    Parameters
+    ----------
+    path
+        The file.
+    weights
+        Its row; a ``size`` of 0 is not compared.
+    expected
+        All 64 hex digits, or at least the first eight; empty: not compared.
+    stamps
+        Folder of the stamps of files hashed before.
+
+    Raises
+    ------
+    WebPageError, TruncatedFileError, UnreadableFileError, WrongHashError
+        If it begins like a web page, ends too early, is no checkpoint, or is another file.
+    """
+    check_form(path, weights)
+    size = path.stat().st_size
+    if weights.size and size != weights.size:
+        raise TruncatedFileError(
+            f"{str(path)!r} has {size} bytes; the row of {weights.file!r} says {weights.size}"
+        )
+    digest = sha256_of(path, stamps)
+    if not digest.startswith(expected.lower()):
+        raise WrongHashError(
+            f"{str(path)!r} has the sha256 {digest}; expected is {expected} "
+            f"({weights.file!r} from {origin(weights)})"
+        )
+    return digest
+
+
+def check_form(path: Path, weights: Weights) -> None:
+    """Refuse a file whose first bytes or end show that it is no whole checkpoint.
+
+    Raises
+    ------
+    WebPageError, TruncatedFileError, UnreadableFileError
+        If it is a web page, has no end, or is no zip, safetensors, pickle or gzip file.
+    """
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        raise TruncatedFileError(f"{str(path)!r} is empty; expected is {weights.file!r}")
+    if head.lstrip().lower().startswith(WEB_PAGE_STARTS):
+        raise WebPageError(
+            f"{str(path)!r} is a web page, not weights: it begins with {head[:40]!r}; "
+            f"expected is {weights.file!r} from {origin(weights)}"
+        )
+    if head.startswith(b"PK"):
+        if not zipfile.is_zipfile(path):
+            raise TruncatedFileError(
+                f"{str(path)!r} begins as a zip file (as torch writes) and has no end: "
+                f"{path.stat().st_size} bytes came"
+            )
+    elif path.suffix == ".safetensors" or head[8:10] == b'{"':
+        _check_safetensors(path, head)
+    elif head[:1] != b"\x80" and head[:2] != b"\x1f\x8b":
+        raise UnreadableFileError(
+            f"{str(path)!r} begins with {head[:16]!r}; expected is a torch checkpoint, "
+            "a safetensors file or a pickle"
+        )
+
+
+def sha256_of(path: Path, stamps: Path | None = None) -> str:
+    """Return a file's sha256, from ``stamps`` where the same file was hashed before.
+
+    A stamp counts as long as the file's path, size and modification time are unchanged, so that a
+    job does not read half a gigabyte to learn what the last one knew.
+    """
+    stamp_file = stamps and _stamp_file(path, stamps)
+    if stamp_file and stamp_file.exists():
+        stamp = Stamp(**json.loads(stamp_file.read_text()))
+        if stamp == _stamp(path, stamp.sha256):
+            return stamp.sha256
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if stamps:
+        remember(path, digest, stamps)
+    return digest
+
+
+def remember(path: Path, digest: str, stamps: Path) -> None:
+    """Stamp a file whose sha256 is known, so that `sha256_of` need not read it."""
+    content = json.dumps(asdict(_stamp(path, digest)), indent=1)
+    write_atomically(_stamp_file(path, stamps), content.encode())
+
+
+def forget(path: Path, stamps: Path) -> None:
+    """Remove a file's stamp, so that it is hashed again."""
+    _stamp_file(path, stamps).unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a small file such that a reader sees the old or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
+        file.write(content)
+    Path(file.name).chmod(0o666 & ~_umask())
+    os.replace(file.name, path)
+
+
+def pinned_hash(weights: Weights) -> str:
+    """Return the hex digits that a row pins: all 64, or at least eight; ``""`` if none.
+
+    Raises
+    ------
+    WrongHashError
+        If they are no hex digits, or too few.
+    """
+    pinned = (weights.sha256 or weights.sha256_prefix).lower()
+    if pinned and (not HASH_PREFIX <= len(pinned) <= 64 or set(pinned) - set("0123456789abcdef")):
+        raise WrongHashError(
+            f"the row of {weights.file!r} pins the sha256 {pinned!r}; "
+            f"expected are {HASH_PREFIX} to 64 hex digits"
+        )
+    return pinned
+
+
+def origin(weights: Weights) -> str:
+    """Return where a row's file comes from, in a few words."""
+    if weights.source in ("package", "sdist"):
+        return f"the Python package {weights.package!r}"
+    if weights.source == "archive":
+        return f"{weights.path!r} in {weights.url}"
+    return weights.url or weights.path or weights.source
+
+
+def _check_safetensors(path: Path, head: bytes) -> None:
+    """Compare the file's length with what its header says (safetensors format, version 0)."""
+    length = int.from_bytes(head[:8], "little")
+    size = path.stat().st_size
+    if head[8:9] != b"{":
+        raise UnreadableFileError(f"{str(path)!r} is no safetensors file; it begins {head[:16]!r}")
+    if 8 + length > size:
+        raise TruncatedFileError(f"{str(path)!r} ends within its header: {size} bytes came")
+    with path.open("rb") as file:
+        file.seek(8)
+        header = json.loads(file.read(length))
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise TruncatedFileError(
+            f"{str(path)!r} has {size} bytes; its safetensors header says {expected}"
+        )
+
+
+def _stamp(path: Path, digest: str) -> Stamp:
+    status = path.stat()
+    return Stamp(str(path.resolve()), status.st_size, status.st_mtime_ns, digest)
+
+
+def _stamp_file(path: Path, stamps: Path) -> Path:
+    return stamps / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

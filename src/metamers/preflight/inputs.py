@@ -1,0 +1,68 @@
+"""What a run needs beyond its configuration: photographs and weights. Checked before any job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from metamers.images import references
+from metamers.models import zoo
+from metamers.models.weights import cache as weights
+from metamers.models.weights.http import Access
+from metamers.models.weights.survey import survey
+from metamers.snakemake_script import cache_folder
+
+
+class MissingMaterialError(RuntimeError):
+    """Something that the run needs is not there; the message lists all of it."""
+
+
+def missing(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what is missing, in words: empty if the run can begin.
+
+    Parameters
+    ----------
+    config
+        A configuration that `metamers.config.validation` found right.
+    rows
+        The rows of the models that the run uses.
+    """
+    return [*_images(config), *_weights(config, rows)]
+
+
+def require(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise `MissingMaterialError` if something is missing."""
+    found = missing(config, rows)
+    if found:
+        raise MissingMaterialError(text(found))
+
+
+def text(found: Sequence[str]) -> str:
+    """Return the message for what is missing."""
+    listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(found, 1))
+    return f"the run cannot begin, since this is missing:\n{listed}"
+
+
+def _images(config: Mapping[str, Any]) -> list[str]:
+    wanted = {e["references"] for e in config["experiments"].values() if e is not None}
+    draws = {name: draw for name, draw in config["references"].items() if name in wanted}
+    problems = references.check(config["data"], draws, config["seed"])
+    return [f"images (key 'data', docs/data.md): {problem}" for problem in problems]
+
+
+def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return one table of missing weights, where they cannot be fetched on the way."""
+    cache = cache_folder(config["weights_cache"])
+    filed = {
+        name: spec.weights
+        for name, spec in zoo.specs(rows).items()
+        if spec.weights.source != "random"
+    }
+    fetchable = not Access.of().offline
+    lacking = {
+        finding.model: finding.weights
+        for finding in survey(filed, cache)
+        if finding.state == "missing"
+        and not (fetchable and finding.weights.source not in ("local", "package"))
+    }
+    return [weights.missing_table(lacking, cache)] if lacking else []

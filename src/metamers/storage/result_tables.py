@@ -1,0 +1,273 @@
+"""Tables that answer questions: recognizability, gains, mixed sets, and the paper beside them."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from metamers.storage.columns import (
+    CONDITION,
+    CONDITION_KEY,
+    EVALUATOR,
+    EXPERIMENT,
+    GROUPS,
+    HIGH,
+    IMAGE,
+    LOW,
+    MEMBER,
+    REGRESSIONS,
+    RULE,
+    SAME_WEIGHTS,
+    VERDICTS,
+    WAY,
+    Table,
+    column,
+)
+
+RECOGNITION = Table(
+    "recognition",
+    "Whether an evaluator recognised a metamer, by each rule.",
+    pa.schema(
+        [
+            *CONDITION,
+            IMAGE,
+            EVALUATOR,
+            MEMBER,
+            SAME_WEIGHTS,
+            RULE,
+            WAY,
+            column("recognised", pa.bool_(), "the answer is the one that the rule asks for"),
+        ]
+    ),
+    (*CONDITION_KEY, "image_id", "evaluator", "rule", "ways"),
+)
+
+RECOGNIZABILITY = Table(
+    "recognizability",
+    "Share of metamers that one evaluator recognises.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            EVALUATOR,
+            MEMBER,
+            SAME_WEIGHTS,
+            RULE,
+            WAY,
+            column("n_images", pa.int32(), "images that the rule applies to"),
+            column("recognizability", pa.float64(), "share recognised", unit="0..1"),
+            column(
+                "low",
+                pa.float64(),
+                "lower end, 95 % bootstrap interval over images; Wilson's where all are alike",
+                nullable=True,
+            ),
+            column(
+                "high",
+                pa.float64(),
+                "upper end, 95 % bootstrap interval over images; Wilson's where all are alike",
+                nullable=True,
+            ),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "evaluator", "rule", "ways"),
+)
+
+RECOGNIZABILITY_BY_SET = Table(
+    "recognizability_by_set",
+    "Recognizability averaged over a group of evaluators; resampled over images and evaluators.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            RULE,
+            WAY,
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "evaluators"),
+            column("mean", pa.float64(), "mean over images and evaluators", unit="0..1"),
+            column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
+            LOW,
+            HIGH,
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "group", "rule", "ways"),
+)
+
+RECOGNIZABILITY_BY_STAGE = Table(
+    "recognizability_by_stage",
+    "Recognizability averaged over model sets and evaluators (the three means of section 4.5).",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *(field for field in CONDITION if field.name != "model_set"),
+            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            RULE,
+            WAY,
+            column("n_sets", pa.int32(), "model sets"),
+            column("n_evaluators", pa.int32(), "evaluators that are in the group for some set"),
+            column("n_images", pa.int32(), "images"),
+            column("mean", pa.float64(), "mean over sets, evaluators and images", unit="0..1"),
+            column(
+                "sd",
+                pa.float64(),
+                "standard deviation over pairs of set and evaluator",
+                nullable=True,
+            ),
+            LOW,
+            HIGH,
+        ]
+    ),
+    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "ways"),
+)
+
+ENSEMBLE_GAIN = Table(
+    "ensemble_gain",
+    "How much more an ensemble's metamers are recognised than a single model's, pair by pair.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("against", pa.string(), "single set compared with; `members`: mean of its own"),
+            column("singles", pa.list_(pa.string()), "the single sets that this means"),
+            RULE,
+            WAY,
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
+            column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
+            column("single", pa.float64(), "recognizability of the single sets", unit="0..1"),
+            column("difference", pa.float64(), "ensemble less single", unit="-1..1"),
+            column("low", pa.float64(), "lower end of its 95 % interval, images and evaluators"),
+            column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
+            column("images_low", pa.float64(), "lower end, images only: these evaluators alone"),
+            column("images_high", pa.float64(), "upper end, images only: these evaluators alone"),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "against", "rule", "ways"),
+)
+
+RECIPE_EFFECTS = Table(
+    "recipe_effects",
+    "How much more a recipe's metamers are recognised than those of the experiment's first recipe.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("baseline", pa.string(), "recipe compared with: the experiment's first"),
+            RULE,
+            WAY,
+            column("group", pa.string(), "evaluators", allowed=GROUPS),
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "evaluators of the group"),
+            column("recognizability", pa.float64(), "of the recipe's metamers", unit="0..1"),
+            column("of_baseline", pa.float64(), "of the baseline's metamers", unit="0..1"),
+            column("difference", pa.float64(), "recipe less baseline", unit="-1..1"),
+            column("low", pa.float64(), "lower end of its 95 % interval, images and evaluators"),
+            column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "rule", "ways", "group"),
+)
+
+MIXED_SETS = Table(
+    "mixed_sets",
+    "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",
+    pa.schema(
+        [
+            *CONDITION,
+            column("members", pa.list_(pa.string()), "models of the set"),
+            column("size", pa.int32(), "number of models"),
+            column("n_images", pa.int32(), "images"),
+            column("n_evaluators", pa.int32(), "held-out evaluators"),
+            column("mean", pa.float64(), "recognizability", unit="0..1"),
+            column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
+            column("adjusted", pa.float64(), "the same after removing each evaluator's own mean"),
+            LOW,
+            HIGH,
+        ]
+    ),
+    CONDITION_KEY,
+)
+
+DIFFERENCE_IN_MEANS = Table(
+    "difference_in_means",
+    "Effect of a model's presence in a mixed set on recognizability (Table 5).",
+    pa.schema(
+        [
+            column("model", pa.string(), "model, a row of the zoo"),
+            column("appearances", pa.int32(), "sets that it is a member of"),
+            column("n_sets", pa.int32(), "sets in all"),
+            column("difference", pa.float64(), "mean with it less mean without it", unit="-1..1"),
+            column("low", pa.float64(), "lower end, 95 % Welch interval over sets", nullable=True),
+            column("high", pa.float64(), "upper end, 95 % Welch interval over sets", nullable=True),
+            column("adjusted", pa.float64(), "the same after removing evaluator means"),
+            column("adjusted_low", pa.float64(), "lower end of its 95 % interval", nullable=True),
+            column("adjusted_high", pa.float64(), "upper end of its 95 % interval", nullable=True),
+            column("p_value", pa.float64(), "permutation test of `adjusted`", nullable=True),
+            column("p_adjusted", pa.float64(), "the same after Holm's correction", nullable=True),
+        ]
+    ),
+    ("model",),
+)
+
+MIXED_REGRESSION = Table(
+    "mixed_regression",
+    "Least squares of a mixed set's adjusted recognizability on its size and its models.",
+    pa.schema(
+        [
+            column("regression", pa.string(), "terms fitted together", allowed=REGRESSIONS),
+            column("term", pa.string(), "size, a share of the members, or a model"),
+            column("unit", pa.string(), "what the coefficient is per"),
+            column("coefficient", pa.float64(), "change of recognizability", nullable=True),
+            column("low", pa.float64(), "lower end, 95 % interval, HC3 errors", nullable=True),
+            column("high", pa.float64(), "upper end, 95 % interval, HC3 errors", nullable=True),
+            column("p_value", pa.float64(), "t test, HC3 errors", nullable=True),
+            column("p_adjusted", pa.float64(), "after Holm's correction", nullable=True),
+            column("n", pa.int32(), "sets fitted"),
+            column("degrees", pa.int32(), "sets less fitted terms"),
+            column("status", pa.string(), "'estimated', or why not"),
+        ]
+    ),
+    ("regression", "term"),
+)
+
+PAPER_COMPARISON = Table(
+    "paper_comparison",
+    "Each number that the paper prints beside the run's own.",
+    pa.schema(
+        [
+            column("place", pa.string(), "where the paper prints it"),
+            column("quantity", pa.string(), "what is counted or measured"),
+            column("subject", pa.string(), "stage or model"),
+            column("paper", pa.float64(), "the paper's value"),
+            column("paper_sd", pa.float64(), "its standard deviation", nullable=True),
+            column("run", pa.float64(), "the run's value", nullable=True),
+            column("run_sd", pa.float64(), "its standard deviation", nullable=True),
+            LOW,
+            HIGH,
+            column("differs", pa.string(), "what differs in the run, or why it has no value"),
+        ]
+    ),
+    ("place", "quantity", "subject"),
+)
+
+CLAIMS = Table(
+    "claims",
+    "Claims of the paper, judged on the run at hand.",
+    pa.schema(
+        [
+            column("claim", pa.string(), "short name"),
+            column("statement", pa.string(), "the claim in words"),
+            column("place", pa.string(), "where the paper makes it"),
+            column("measure", pa.string(), "the effect in words"),
+            column("confirms", pa.string(), "side of the threshold", allowed=("above", "below")),
+            column("threshold", pa.float64(), "value that the whole interval must pass"),
+            column("effect", pa.float64(), "the effect", nullable=True),
+            LOW,
+            HIGH,
+            column("n", pa.string(), "what it was computed from"),
+            column("verdict", pa.string(), "by the interval", allowed=VERDICTS),
+            column("reason", pa.string(), "why this verdict"),
+        ]
+    ),
+    ("claim",),
+)

@@ -1,0 +1,199 @@
+"""What the models of a set want of the metamers of a batch: losses and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metamers.synthesis.losses import inversion_loss, norms
+
+Activations = Callable[[Tensor], Tensor]
+Place = Literal["device", "host", "recomputed"]
+SMALLEST_BATCH = 2  # a batch of one takes other kernels, with other rounding
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one model wants of the metamers of a batch.
+
+    Attributes
+    ----------
+    features
+        Images, ``(batch, 3, height, width)``, to the activation at the stage.
+    references
+        The images to be matched, on the device.
+    norms
+        Norm of the activation of each reference, ``(batch,)``.
+    activations
+        The activation of the references, ``(batch, …)``, float32, on the device or in pinned
+        memory of the host; None if it is to be computed whenever it is wanted.
+    replay
+        What `gradient` does, recorded (`metamers.execution.ways.captured`); None if it is not.
+    """
+
+    features: Activations
+    references: Tensor
+    norms: Tensor
+    activations: Tensor | None
+    replay: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+
+    @classmethod
+    def of(cls, features: Activations, references: Tensor, place: Place = "device") -> Target:
+        """Return what a model wants, from the references of the batch."""
+        activations = _look(features, references)
+        lengths = norms(activations)
+        kept: Tensor | None = activations
+        if place == "recomputed":
+            kept = None
+        elif place == "host":
+            kept = _pinned(activations)
+        return cls(features, references, lengths, kept)
+
+    def wanted(self) -> Tensor:
+        """Return the activation of the references, on the device."""
+        if self.activations is None:
+            return _look(self.features, self.references)
+        return self.activations.to(self.references.device, non_blocking=True)
+
+    def ready(self) -> Target:
+        """Return the same with the activations on the device: what a turn works with."""
+        return replace(self, activations=self.wanted())
+
+    def losses(self, images: Tensor) -> Tensor:
+        """Return the loss of each image, ``(batch,)``."""
+        with torch.no_grad():
+            return inversion_loss(_look(self.features, images), self.wanted(), self.norms)
+
+    def gradient(self, images: Tensor, difference: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the gradient of each image's own loss, and the losses.
+
+        What `metamers.synthesis.losses.inversion_loss` is by the activation is written out here,
+        which saves passes over the activation and memory.
+
+        Parameters
+        ----------
+        images
+            ``(batch, 3, height, width)``.
+        difference
+            Memory to work in, of the activation's shape, float32.
+        """
+        if self.replay is not None:
+            return self.replay(images)
+        leaf = images.detach().requires_grad_(True)
+        found = self.features(leaf)
+        with torch.no_grad():
+            difference = torch.sub(found, self.wanted(), out=difference)
+            lengths = torch.linalg.vector_norm(difference, dim=tuple(range(1, found.dim())))
+            losses = lengths / self.norms
+            # As torch defines the gradient of a norm: zero where the norm is.
+            weights = (1 / self.norms / lengths).masked_fill_(lengths == 0, 0)
+            difference.mul_(weights.view(-1, *[1] * (found.dim() - 1)))
+        (gradient,) = torch.autograd.grad(found, leaf, difference.to(found.dtype))
+        return gradient, losses
+
+    def select(self, rows: Tensor) -> Target:
+        """Return the same for some images of the batch."""
+        kept = self.activations
+        return replace(
+            self,
+            references=self.references[rows],
+            norms=self.norms[rows],
+            activations=None if kept is None else kept[rows.to(kept.device)],
+            replay=None,
+        )
+
+
+@dataclass(frozen=True)
+class Share:
+    """A model's part in a turn: all images of the batch (``rows`` is None), or some."""
+
+    model: int
+    target: Target
+    rows: Tensor | None = None
+
+
+def worst(targets: Sequence[Target], images: Tensor) -> list[Share]:
+    """Return each image's share with the model that has the largest loss for it."""
+    losses = torch.stack([target.losses(images) for target in targets])
+    choice = losses.argmax(dim=0)
+    shares = []
+    for index in choice.unique().tolist():
+        rows = torch.nonzero(choice == index).flatten()
+        rows = rows if len(rows) >= SMALLEST_BATCH else rows.repeat(SMALLEST_BATCH)
+        shares.append(Share(index, targets[index].select(rows), rows))
+    return shares
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the steps of a turn write into, so that they need not ask for it again.
+
+    Attributes
+    ----------
+    differences
+        For each share, of the shape of its activation; None where the activation is not kept on
+        the device, for want of room, or the gradient is replayed.
+    total
+        For the gradient, where each image has its own share.
+    """
+
+    differences: Sequence[Tensor | None]
+    total: Tensor | None
+
+    @classmethod
+    def of(cls, shares: Sequence[Share], images: Tensor) -> Memory:
+        """Take the memory for a turn."""
+        kept = [s.target.activations if s.target.replay is None else None for s in shares]
+        differences = [
+            torch.empty_like(one) if one is not None and one.device == images.device else None
+            for one in kept
+        ]
+        split = any(share.rows is not None for share in shares)
+        return cls(differences, torch.empty_like(images) if split else None)
+
+
+def combined_gradient(
+    shares: Sequence[Share], images: Tensor, memory: Memory | None = None
+) -> tuple[Tensor, list[Tensor]]:
+    """Return the gradient that the shares agree on, and the losses of each share.
+
+    The mean over the shares that cover the whole batch; elsewhere each image's own share.
+
+    Parameters
+    ----------
+    shares
+        Either all cover the batch, or each image has one.
+    images
+        ``(batch, 3, height, width)``.
+    memory
+        That of the turn; what is returned may lie in it.
+    """
+    memory = memory or Memory.of(shares, images)
+    total, all_losses = memory.total, []
+    for share, difference in zip(shares, memory.differences, strict=True):
+        part = images if share.rows is None else images[share.rows]
+        gradient, losses = share.target.gradient(part, difference)
+        all_losses.append(losses)
+        if share.rows is not None:
+            torch.as_tensor(total)[share.rows] = gradient
+        elif total is None:
+            total = gradient.mul_(1 / len(shares)) if len(shares) > 1 else gradient
+        else:
+            total.add_(gradient, alpha=1 / len(shares))
+    return torch.as_tensor(total), all_losses
+
+
+def _look(features: Activations, images: Tensor) -> Tensor:
+    with torch.no_grad():
+        return features(images).float()
+
+
+def _pinned(activations: Tensor) -> Tensor:
+    """Return a copy in the host's memory, from where a GPU can fetch it without waiting."""
+    if not activations.is_cuda:
+        return activations
+    return torch.empty_like(activations, device="cpu", pin_memory=True).copy_(activations)

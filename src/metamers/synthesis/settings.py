@@ -1,0 +1,172 @@
+"""Recipes: the settings of the solver, and the turns that follow from them. No torch here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import resources
+from itertools import accumulate
+from typing import Any
+
+import yaml
+
+STRATEGIES = ("round_robin", "random_order", "mean_gradient", "worst_model")
+GRADIENTS = ("raw", "l2_normalised", "sign")
+# A backward pass through a network costs about two forward passes.
+FORWARD_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyperparameters of the solver: a recipe of the configuration, in full.
+
+    Attributes
+    ----------
+    budget
+        ``total_steps`` (shared by the set's models) or ``per_model`` gradient evaluations,
+        and ``steps_per_turn``.
+    gradient
+        ``raw``, ``l2_normalised`` per image, or ``sign``.
+    schedule, initializer
+        ``kind`` and its keys (`metamers.synthesis.schedules`, `metamers.synthesis.initializers`).
+    pixel_range
+        Lowest and highest pixel value, clamped after each step; ``None``: no clamp.
+    ensemble
+        ``round_robin`` (Algorithm 1), ``random_order``, ``mean_gradient`` or ``worst_model``.
+    target_relu
+        ``plain``, or ``identity_gradient`` at the rectifier that ends the stage.
+    loss
+        ``{reduction: sum}``: a mean would divide each image's step by the batch size.
+    agreement_every
+        Turns between measurements of how far the set's gradients agree
+        (`metamers.synthesis.gradient_agreement`); 0: none. It changes no metamer, and its cost
+        counts in no budget.
+    """
+
+    budget: Mapping[str, int]
+    gradient: str
+    schedule: Mapping[str, Any]
+    initializer: Mapping[str, Any]
+    pixel_range: tuple[float, float] | None
+    ensemble: str
+    target_relu: str
+    loss: Mapping[str, str]
+    agreement_every: int
+
+    @classmethod
+    def of(cls, recipe: Mapping[str, Any]) -> Settings:
+        """Return the settings of a recipe: its preset, with the keys that it changes."""
+        values = complete(recipe)
+        if values["pixel_range"] is not None:
+            values["pixel_range"] = tuple(values["pixel_range"])
+        return cls(**values)
+
+    def stamp(self) -> dict[str, Any]:
+        """Return the settings as plain data, to be kept with the results."""
+        return asdict(self)
+
+
+@cache
+def presets() -> dict[str, dict[str, Any]]:
+    """Return the presets that are shipped: ``paper`` and ``feather2023``."""
+    return yaml.safe_load(resources.files("metamers").joinpath("data/presets.yaml").read_text())
+
+
+def complete(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe with its preset's values for the keys that it does not give.
+
+    A key that the recipe gives replaces the preset's whole value. Without ``preset`` the
+    paper's is meant.
+
+    Raises
+    ------
+    ValueError
+        If the preset is unknown.
+    """
+    name = recipe.get("preset", "paper")
+    if name not in presets():
+        raise ValueError(f"preset {name!r} is not known; known are {', '.join(presets())}")
+    changes = {key: value for key, value in recipe.items() if key != "preset"}
+    defaults = {"loss": {"reduction": "sum"}, "agreement_every": 0}
+    return defaults | presets()[name] | changes
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Some steps in which the same models are used.
+
+    Attributes
+    ----------
+    repetition
+        Which step of the schedule it belongs to.
+    models
+        Indices of the models whose gradients are used; empty: the worst for each image.
+    steps
+        Steps of descent.
+    first_step
+        Steps of descent that were done before it.
+    """
+
+    repetition: int
+    models: tuple[int, ...]
+    steps: int
+    first_step: int
+
+
+def turns(settings: Settings, n_models: int, seed: int) -> tuple[list[Turn], int]:
+    """Return the turns of a synthesis, and the number of repetitions of the schedule.
+
+    Every strategy is given the same number of gradient evaluations: a step on the mean of n
+    gradients counts n times, and the forward passes that look for the worst model count as
+    thirds of an evaluation.
+
+    Raises
+    ------
+    ValueError
+        If the budget does not give each model a turn.
+    """
+    per_turn = settings.budget["steps_per_turn"]
+    shared = "total_steps" in settings.budget
+    evaluations = (
+        settings.budget["total_steps"] if shared else settings.budget["per_model"] * n_models
+    )
+    if settings.ensemble == "mean_gradient":
+        lengths = _split(evaluations // n_models, per_turn)
+        models = [tuple(range(n_models))] * len(lengths)
+    elif settings.ensemble == "worst_model":
+        cost = per_turn + n_models * FORWARD_SHARE
+        lengths = [per_turn] * int(evaluations / cost)
+        models = [()] * len(lengths)
+    else:
+        lengths = _split(evaluations, per_turn)
+        models = [(index,) for index in _order(settings.ensemble, n_models, len(lengths), seed)]
+    if evaluations < per_turn * n_models or not lengths:
+        raise ValueError(
+            f"the budget {dict(settings.budget)} gives {evaluations} gradient evaluations to "
+            f"{n_models} models; each needs a turn of {per_turn}"
+        )
+    one_at_a_time = settings.ensemble in ("round_robin", "random_order")
+    per_repetition = n_models if one_at_a_time and not shared else 1
+    starts = [0, *accumulate(lengths)]
+    plan = [
+        Turn(i // per_repetition, models[i], lengths[i], starts[i]) for i in range(len(lengths))
+    ]
+    return plan, plan[-1].repetition + 1
+
+
+def _split(total: int, part: int) -> list[int]:
+    whole, rest = divmod(total, part)
+    return [part] * whole + ([rest] if rest else [])
+
+
+def _order(ensemble: str, n_models: int, n_turns: int, seed: int) -> list[int]:
+    order: list[int] = []
+    generator = random.Random(f"order/{seed}")
+    while len(order) < n_turns:
+        cycle = list(range(n_models))
+        if ensemble == "random_order":
+            generator.shuffle(cycle)
+        order.extend(cycle)
+    return order[:n_turns]

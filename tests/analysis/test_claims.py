@@ -1,0 +1,285 @@
+"""Each claim is decided by its interval, or says why there is none."""
+
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+from judged import recognition
+
+from metamers.analysis import claim_effects, claims
+from metamers.analysis.claim_effects import Effect, Evidence
+from metamers.config.plan import Condition, Plan
+from metamers.models.zoo import ModelSpec, Weights
+from metamers.storage import tables
+from metamers.storage.provenance import RANDOM_WEIGHTS
+
+SETS = {
+    "single": ["c1"],
+    "cnn": ["c1", "c2"],
+    "robust": ["r1", "r2"],
+    "transformers": ["t1", "t2"],
+}
+MODELS = ("c1", "c2", "r1", "r2", "t1", "t2", "e1", "e2", "e3")
+EMBEDDED = {"single": ["c1"], "cnn": ["c1", "c2"]}
+
+
+def spec(name):
+    family = {"t": "transformer"}.get(name[0], "cnn")
+    training = "robust" if name[0] == "r" else "standard"
+    weights = Weights("random")
+    return ModelSpec(name, name, family, training, "own:none", 0, (), None, weights)
+
+
+def plan(sets, radius="8/255"):
+    bounds = {
+        "unbounded": {"norm": "linf", "center": "initial", "radius": 10000},
+        "small": {"norm": "linf", "center": "initial", "radius": radius},
+    }
+    axes = {"references": "photographs", "recipes": ["main"]}
+    main = axes | {"model_sets": list(sets), "stages": ["early", "late"], "bounds": ["unbounded"]}
+    few = axes | {"model_sets": ["cnn"], "stages": ["late"], "bounds": list(bounds)}
+    config = {
+        "seed": 0,
+        "random_weights": False,
+        "stages": {"early": 0.2, "late": 0.8},
+        "bounds": bounds,
+        "evaluators": list(MODELS),
+        "experiments": {"main": main, "bounds": few},
+    }
+    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()})
+
+
+def evidence(shares, sets=SETS, n_images=40, **found):
+    """Return what a run with these shares by set, stage and bound, alike for all models, says."""
+    made = plan(sets)
+    by_condition = {
+        c: dict.fromkeys(MODELS, shares[c.model_set, c.stage, c.bound]) for c in made.conditions
+    }
+    judged = recognition(by_condition, sets, n_images)
+    zoo = {name: spec(name) for name in MODELS}
+    return Evidence.of(made, zoo, {"recognition": judged} | found)
+
+
+SHARES = {
+    ("single", "early", "unbounded"): 0.3,
+    ("single", "late", "unbounded"): 0.1,
+    ("cnn", "early", "unbounded"): 0.7,
+    ("cnn", "late", "unbounded"): 0.9,
+    ("robust", "early", "unbounded"): 0.5,
+    ("robust", "late", "unbounded"): 0.9,
+    ("transformers", "early", "unbounded"): 0.4,
+    ("transformers", "late", "unbounded"): 0.2,
+    ("cnn", "late", "small"): 0.1,
+}
+
+
+@pytest.fixture(scope="module")
+def run():
+    return evidence(SHARES)
+
+
+def test_gain_is_over_the_ensembles_own_members(run):
+    found = claim_effects.ensemble_gain(run)
+    assert found.value == pytest.approx((0.7 - 0.3 + 0.9 - 0.1) / 2)
+    assert found.low < found.value < found.high
+    assert found.evaluators == 7  # nine models less c1 and c2
+    assert found.n == "2 contrasts of an ensemble with its members, 7 evaluators, 40 images"
+
+
+def test_gain_without_own_members_is_over_all_pairs():
+    found = claim_effects.ensemble_gain(evidence(SHARES, SETS | {"single": ["e1"]}))
+    singles = (0.3 + 0.1) / 2
+    assert found.n.startswith("6 contrasts of an ensemble with a single model")
+    assert found.value == pytest.approx((1.6 + 1.4 + 0.6) / 6 - singles, abs=1e-6)
+
+
+def test_late_recognizability_is_compared_with_early_of_cnn_ensembles(run):
+    found = claim_effects.kept_late(run)
+    assert found.n.startswith("2 CNN ensembles, 9 evaluators")
+    assert found.value == pytest.approx((0.2 + 0.4) / 2)
+
+
+def test_transformers_are_compared_with_cnns_of_the_same_training(run):
+    found = claim_effects.transformer_deficit(run)
+    assert found.n.startswith("2 pairs of ensembles, 5 evaluators")
+    assert found.value == pytest.approx((0.3 + 0.7) / 2)
+
+
+def test_bound_is_compared_with_none_by_all_models(run):
+    found = claim_effects.bound_loss(run)
+    assert found.value == pytest.approx(0.8)
+    assert found.evaluators == 9
+
+
+def test_bound_of_another_radius_is_not_the_claims(run):
+    other = Evidence(plan(SETS, "0.3"), run.zoo, run.recognised, *[pd.DataFrame()] * 3)
+    assert claim_effects.bound_loss(other) == "no bound of 8/255 beside a wider one"
+    assert Fraction("0.3") != Fraction(8, 255)
+
+
+def metrics(values, status="computed"):
+    rows = [
+        Condition("photographs", "main", model_set, "late", "unbounded").columns()
+        | {"image_id": f"i{k}", "measure": "clip_iqa", "value": value, "status": status}
+        for model_set, given in values.items()
+        for k, value in enumerate(given)
+    ]
+    return pd.DataFrame(rows)
+
+
+NATURAL = {"robust": [0.9, 0.8, 0.7], "cnn": [0.5, 0.3, 0.3], "transformers": [0.3, 0.3, 0.1]}
+
+
+def test_naturalness_is_compared_image_by_image():
+    found = claim_effects.naturalness(evidence(SHARES, image_metrics=metrics(NATURAL)))
+    assert found.value == pytest.approx((0.5 + 0.5 + 0.5) / 3)
+    assert (found.low, found.high) == pytest.approx((0.5, 0.5))
+
+
+def test_naturalness_of_other_conditions_does_not_count():
+    rows = metrics(NATURAL)
+    more = pd.concat([rows, rows.assign(bound="small", value=0.0)])
+    assert claim_effects.naturalness(evidence(SHARES, image_metrics=more)).value == pytest.approx(
+        0.5
+    )
+
+
+def test_metric_that_was_not_computed_gives_its_reason():
+    rows = metrics({"robust": [None], "cnn": [None]}, "not computed: weights missing")
+    found = claim_effects.naturalness(evidence(SHARES, image_metrics=rows))
+    assert found == "CLIP-IQA: not computed: weights missing"
+
+
+def power(sizes, sd=0.02, photographs=400):
+    rows = [
+        Condition("photographs", "main", "cnn", stage, "unbounded").columns()
+        | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
+        | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
+        | {"n_total": 400, "n_photographs": photographs}
+        for stage in ("early", "late")
+        for k, e in enumerate(MODELS, start=1)
+        for n in sizes
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_spread_is_that_of_80_images():
+    found = claim_effects.spread(evidence(SHARES, power=power([40, 80, 400])))
+    assert found.value == pytest.approx(0.02 * 5)
+    assert found.n == "18 of 18 divergences, 9 evaluators, 400 images"
+
+
+def test_divergences_without_room_to_spread_do_not_count():
+    rows = power([80])
+    rows.loc[rows["evaluator"].isin(MODELS[2:]), "mean"] = 0.999
+    rows.loc[rows["evaluator"] == MODELS[0], "mean"] = 0.01
+    found = claim_effects.spread(evidence(SHARES, power=rows))
+    assert found.value == pytest.approx(0.04)  # the second model's
+    assert found.n.startswith("2 of 18 divergences, 1 evaluators")
+    assert "every divergence is near 0 or 1" in claim_effects.spread(
+        evidence(SHARES, power=rows.assign(mean=1.0))
+    )
+
+
+def test_interval_of_spread_holds_those_of_its_cells():
+    rows = power([80]).assign(sd=0.02, sd_low=0.018, sd_high=0.026)
+    found = claim_effects.spread(evidence(SHARES, power=rows))
+    assert (found.low, found.value, found.high) == pytest.approx((0.018, 0.02, 0.026))
+
+
+def test_spread_says_that_images_are_crops():
+    found = claim_effects.spread(evidence(SHARES, power=power([80], photographs=20)))
+    assert found.n.endswith("400 images of 20 photographs")
+
+
+def test_spread_needs_twice_80_images():
+    assert "fewer than 160 images" in claim_effects.spread(evidence(SHARES, power=power([20, 40])))
+    assert claim_effects.spread(evidence(SHARES)).startswith("no experiment 'power'")
+
+
+def test_random_weights_decide_no_claim():
+    run = evidence(SHARES)
+    run.plan.config["random_weights"] = True
+    judged = claims.judge(run)
+    assert set(judged["verdict"]) == {claims.UNTESTABLE}
+    assert set(judged["reason"]) == {"the weights are random"}
+    stamp = {"run": "check", "weights": RANDOM_WEIGHTS}
+    assert RANDOM_WEIGHTS in claims.markdown(judged, stamp)
+    assert RANDOM_WEIGHTS not in claims.markdown(judged, {"run": "quick", "weights": "other"})
+
+
+def test_coefficient_of_robust_members_is_taken_from_the_regression():
+    row = {"regression": "composition", "term": "robust", "coefficient": 0.2, "low": 0.1}
+    row |= {"high": 0.3, "n": 40, "status": "estimated"}
+    table = pd.DataFrame([row])
+    assert claim_effects.robust_members(evidence(SHARES, mixed_regression=table)) == Effect(
+        0.2, 0.1, 0.3, "40 mixed sets"
+    )
+    table = table.assign(status="not estimable: no set differs in it")
+    assert claim_effects.robust_members(evidence(SHARES, mixed_regression=table)) == (
+        "share of robust members: not estimable: no set differs in it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "confirms", "expected"),
+    [
+        (0.1, 0.3, "above", "confirmed"),
+        (-0.3, -0.1, "above", "refuted"),
+        (-0.1, 0.1, "above", "undecided"),
+        (0.0, 0.1, "above", "undecided"),
+        (0.1, 0.3, "below", "refuted"),
+        (-0.3, -0.1, "below", "confirmed"),
+    ],
+)
+def test_verdict_is_that_of_the_whole_interval(low, high, confirms, expected):
+    assert claims.verdict(Effect(0.0, low, high, ""), confirms, 0.0) == expected
+
+
+def test_full_run_confirms_what_it_shows(run):
+    judged = claims.judge(run).set_index("claim")
+    assert judged["verdict"].to_dict() == {
+        "ensembles transfer better": "confirmed",
+        "late stages stay recognisable": "confirmed",
+        "robust ensembles look natural": claims.UNTESTABLE,
+        "transformers transfer worse": "confirmed",
+        "a bound of 8/255 breaks recognition": "confirmed",
+        "80 images suffice": claims.UNTESTABLE,
+        "robust members help": claims.UNTESTABLE,
+    }
+
+
+def test_no_verdict_without_an_interval(run):
+    judged = claims.judge(run)
+    untestable = judged["verdict"] == claims.UNTESTABLE
+    assert (judged["low"].isna() == untestable).all()
+    assert (judged["reason"] != "").all()
+
+
+def test_embedded_models_cannot_test_what_they_lack():
+    shares = {key: value for key, value in SHARES.items() if key[0] in EMBEDDED}
+    judged = claims.judge(evidence(shares, EMBEDDED)).set_index("claim")
+    reason = judged.loc["transformers transfer worse", "reason"]
+    assert reason == "no transformer ensemble beside a CNN one"
+
+
+def test_few_evaluators_are_said_to_be_few():
+    judged = claims.judge(evidence(SHARES))
+    assert not judged["reason"].str.contains("hardly of others").any()
+    few = claims._reason(Effect(0.2, 0.1, 0.3, "", evaluators=2), claims.CLAIMS[0])
+    assert (
+        few == "the interval lies above 0; with 2 evaluators it speaks of these, hardly of others"
+    )
+
+
+def test_page_shows_every_claim_with_its_interval(run):
+    page = claims.markdown(claims.judge(run), {"run": "quick", "version": "1", "commit": "abc"})
+    assert "run `quick`, version `1`, commit `abc`" in page
+    assert "| ensembles transfer better | +0.600 | +0." in page
+    assert page.count("\n## ") == len(claims.CLAIMS)
+    assert "**not testable with these models**: no experiment 'mixed'." in page
+
+
+def test_frame_is_the_declared_table(run, tmp_path):
+    tables.write(tables.CLAIMS, claims.judge(run), tmp_path / "claims.parquet")
+    assert len(tables.read(tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)

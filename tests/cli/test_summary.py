@@ -1,0 +1,41 @@
+"""The summary that make demo prints."""
+
+import pandas as pd
+import pytest
+
+from metamers.cli import summary
+from metamers.storage import tables
+
+KEY = {"references": "r", "recipe": "m", "bound": "unbounded", "rule": "self", "ways": "1000"}
+
+
+def write(folder):
+    shared = KEY | {"experiment": "main", "model_set": "pair", "stage": "late", "n_images": 20}
+    groups = pd.DataFrame(
+        [
+            shared | {"group": group, "n_evaluators": n, "mean": mean, "sd": sd} | interval
+            for group, n, mean, sd, interval in (
+                ("members", 2, 0.85, 0.1, {"low": 0.7, "high": 0.95}),
+                ("held_out", 1, 0.4, None, {"low": 0.2, "high": 0.6}),
+            )
+        ]
+    )
+    tables.write(tables.RECOGNIZABILITY_BY_SET, groups, folder / "recognizability_by_set.parquet")
+    gain = shared | {"against": "members", "singles": ["one"], "n_evaluators": 1}
+    gain |= {"ensemble": 0.4, "single": 0.1, "difference": 0.3, "low": 0.1, "high": 0.5}
+    gain |= {"images_low": 0.1, "images_high": 0.5}
+    tables.write(tables.ENSEMBLE_GAIN, pd.DataFrame([gain]), folder / "ensemble_gain.parquet")
+
+
+def test_summary_gives_means_intervals_and_gain(tmp_path):
+    write(tmp_path / "tables")
+    said = summary.text(tmp_path)
+    assert "0.85 [0.70, 0.95] (2)" in said
+    assert "0.40 [0.20, 0.60] (1)" in said
+    assert "+0.30 [+0.10, +0.50] (20 images, 1 models)" in said
+    assert "n = 20 images" in said
+
+
+def test_run_without_tables_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="has no tables"):
+        summary.text(tmp_path)

@@ -1,0 +1,132 @@
+"""Conditions, sets and batches that follow from a configuration."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from fixtures import ROOT
+
+from metamers.config.model_sets import draw_sets
+from metamers.config.plan import Condition, Plan
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+
+@pytest.fixture
+def zoo_rows():
+    return yaml.safe_load((ROOT / "config/models.yaml").read_text())
+
+
+@pytest.fixture
+def plan(config, zoo_rows):
+    return Plan.from_config(config, zoo_rows)
+
+
+def test_condition_is_read_back_from_path_row_and_wildcards():
+    condition = Condition("photographs", "main", "cnn", "late", "linf_8")
+    assert Condition.parse(str(condition)) == condition
+    assert Condition.of(condition.columns() | {"shard": "000-of-001"}) == condition
+    assert Condition.pattern().format(**condition.columns()) == str(condition)
+
+
+def test_conditions_of_all_experiments_come_once(plan):
+    shared = set(plan.experiments["main"]) & set(plan.experiments["bounds"])
+    assert len(shared) == 1  # the unbounded late cell
+    assert len(plan.conditions) == len(set(plan.conditions))
+    assert set(plan.conditions) == {c for cells in plan.experiments.values() for c in cells}
+
+
+def test_quickstart_mixes_every_subset_that_leaves_an_evaluator(plan):
+    assert len(plan.experiments["mixed"]) == 4 + 6 + 4
+    assert all(len(plan.model_sets[c.model_set]) < 4 for c in plan.experiments["mixed"])
+
+
+def test_batches_hold_every_condition_once(plan):
+    batched = [condition for batch in plan.batches.values() for condition in batch]
+    assert tuple(batched) == plan.conditions
+
+
+def test_shard_names_carry_their_count(config, zoo_rows):
+    assert Plan.from_config(config | {"shards": 2}, zoo_rows).shards == ["000-of-002", "001-of-002"]
+
+
+def test_null_removes_an_experiment(config, zoo_rows):
+    config["experiments"]["mixed"] = None
+    plan = Plan.from_config(config, zoo_rows)
+    assert "mixed" not in plan.experiments
+    assert "mixed_sets" not in plan.tables
+
+
+def overlaid(config, name):
+    """Return the default with a file of the configuration over it, as Snakemake merges them."""
+
+    def merged(one, other):
+        if not (isinstance(one, dict) and isinstance(other, dict)):
+            return other
+        return one | {key: merged(one.get(key), value) for key, value in other.items()}
+
+    return merged(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+
+
+def test_random_weights_of_two_rows_of_one_architecture_differ(config, zoo_rows):
+    plan = Plan.from_config(config | {"random_weights": True}, zoo_rows)
+    rows = plan.rows(["resnet18", "resnet18_robust"])
+    assert rows[0]["architecture"] == rows[1]["architecture"]
+    assert [row["weights"]["source"] for row in rows] == ["random", "random"]
+    assert rows[0]["weights"]["seed"] != rows[1]["weights"]["seed"]
+
+
+def test_mixed_check_has_the_papers_shape(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "mixed_check.yaml"), zoo_rows)
+    sets = {plan.model_sets[c.model_set] for c in plan.conditions}
+    assert len(sets) == len(plan.conditions) == 100
+    assert {len(members) for members in sets} == set(range(2, 11))
+    kinds = {(zoo_rows[m]["family"], zoo_rows[m]["training"]) for m in plan.config["evaluators"]}
+    assert {("cnn", "standard"), ("cnn", "robust"), ("transformer", "robust")} <= kinds
+
+
+def test_power_is_of_its_own_conditions_alone(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "power.yaml"), zoo_rows)
+    assert plan.figures == ["power"]
+    assert plan.batch_power({"batch": "000-of-001"}) == [str(c) for c in plan.conditions]
+    quickstart = Plan.from_config(config, zoo_rows)
+    assert not any(quickstart.batch_power({"batch": batch}) for batch in quickstart.batches)
+
+
+def test_power_of_the_paper_makes_no_metamer_of_its_own(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "paper.yaml"), zoo_rows)
+    assert set(plan.experiments["power"]) < set(plan.experiments["main"])
+
+
+def test_drawn_sets_are_the_same_for_a_seed_and_all_different():
+    models = [f"m{i}" for i in range(31)]
+    draw = {"count": 100, "sizes": [2, 10]}
+    sets = draw_sets("mixed", draw, models, seed=0)
+    assert sets == draw_sets("mixed", draw, models, seed=0)
+    assert sets != draw_sets("mixed", draw, models, seed=1)
+    assert len(set(sets.values())) == 100
+    assert {len(members) for members in sets.values()} == set(range(2, 11))
+    assert all(sorted(s, key=models.index) == list(s) for s in sets.values())
+
+
+def test_more_sets_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="there are only 6"):
+        draw_sets("mixed", {"count": 7, "sizes": [2, 2]}, list("abcd"), seed=0)
+
+
+def test_plan_imports_no_torch():
+    code = (
+        "import sys, metamers.config.plan, metamers.config.validation, metamers.config.revisions;"
+        "sys.exit('torch' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_gain_is_drawn_where_ensembles_stand_beside_single_models(config, zoo_rows):
+    assert "ensemble_gain" in Plan.from_config(config, zoo_rows).figures
+    config["experiments"]["main"]["model_sets"] = ["lite_pair"]
+    assert "ensemble_gain" not in Plan.from_config(config, zoo_rows).figures

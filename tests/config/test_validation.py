@@ -1,0 +1,77 @@
+"""Wrong configurations: each error names the key, the value and what is allowed."""
+
+import copy
+
+import pytest
+import yaml
+from fixtures import ROOT
+
+from metamers.config.validation import ConfigurationError, require
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+
+
+def with_change(path, value):
+    config = copy.deepcopy(CONFIG)
+    *parents, last = path.split("/")
+    place = config
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return config
+
+
+def test_the_shipped_configuration_is_right():
+    require(CONFIG, ZOO, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("seeed", 1, ["seeed"]),
+        ("seed", "zero", ["'seed'", "zero", "integer"]),
+        ("stages/late", 1.2, ["stages.late", "1.2", "maximum of 1"]),
+        ("stages/late", 0, ["stages.late", "0"]),
+        ("recipes/main/gradient", "adam", ["recipes.main.gradient", "adam", "l2_normalised"]),
+        ("recipes/main/budget", {"steps_per_turn": 2}, ["recipes.main.budget", "total_steps"]),
+        ("bounds/unbounded/radius", "8:255", ["bounds.unbounded.radius", "8:255"]),
+        ("bounds/unbounded/norm", "l1", ["bounds.unbounded.norm", "l1", "linf"]),
+        ("model_sets/lite_pair", ["resnet"], ["model_sets.lite_pair", "'resnet'", "the zoo"]),
+        ("model_sets/lite_pair", [], ["model_sets.lite_pair", "no members"]),
+        (
+            "model_sets/lite_pair",
+            ["squeezenet1_1", "squeezenet1_1"],
+            ["model_sets.lite_pair", "'squeezenet1_1'", "2 times"],
+        ),
+        (
+            "engine",
+            CONFIG["engine"] | {"device": "cpu", "precision": "tf32"},
+            ["engine.precision", "'tf32'", "GPU", "'cpu'"],
+        ),
+        ("engine/precision", "float16", ["engine.precision", "float16", "bf16"]),
+        ("engine/channels_last", "last", ["engine.channels_last", "last", "auto"]),
+        ("evaluators", ["vgg"], ["evaluators", "'vgg'"]),
+        ("experiments/main/stages", [], ["experiments.main.stages", "empty"]),
+        ("experiments/main/stages", ["deep"], ["experiments.main.stages", "'deep'", "'late'"]),
+        ("experiments/main/bounds", ["l8"], ["experiments.main.bounds", "'l8'", "'unbounded'"]),
+        ("experiments/main/model_sets", ["x"], ["experiments.main.model_sets", "'x'"]),
+        ("experiments/main/recipes", ["x"], ["experiments.main.recipes", "'x'", "'mixed'"]),
+        ("experiments/main/references", "x", ["experiments.main.references", "'x'"]),
+        ("experiments/mixed/draw/count", 99, ["experiments.mixed.draw", "there are only 14"]),
+        ("recipes/main/budget/total_steps", 20, ["'main'", "3 models", "turn of 10"]),
+    ],
+)
+def test_error_names_key_value_and_what_is_allowed(path, value, said):
+    with pytest.raises(ConfigurationError) as caught:
+        require(with_change(path, value), ZOO, ROOT)
+    assert all(word in str(caught.value) for word in said), str(caught.value)
+
+
+def test_all_errors_come_in_one_list():
+    config = with_change("model_sets/lite_pair", ["resnet"])
+    config["experiments"]["main"]["stages"] = ["deep"]
+    config["evaluators"] = ["vgg"]
+    with pytest.raises(ConfigurationError, match="3 errors") as caught:
+        require(config, ZOO, ROOT)
+    assert str(caught.value).count("\n") == 3

@@ -1,0 +1,174 @@
+"""Evaluators' answers, activations against references, and what is kept of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from fixtures import ROOT
+from scipy.spatial.distance import pdist, squareform
+from scipy.stats import spearmanr
+
+from metamers import snakemake_script
+from metamers.analysis import tabulate
+from metamers.config.plan import Condition
+from metamers.evaluation import evaluators
+from metamers.evaluation.similarity import activations, distances
+from metamers.evaluation.similarity.activations import ReferenceDistances, compare
+from metamers.images import crops
+from metamers.images import references as images
+from metamers.storage import tables
+from metamers.storage.cache import Store
+from metamers.storage.metamers import Metamers
+
+ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+CPU = torch.device("cpu")
+N = 12
+RNG = np.random.default_rng(0)
+REFERENCES = RNG.normal(1, 1, (N, 40)).clip(0)
+METAMERS = (REFERENCES + 0.1 * RNG.normal(size=(N, 40))).astype(np.float64)
+IDS = [f"i{k}" for k in range(N)]
+
+
+@pytest.fixture
+def compared():
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    return compare(references, distances.as_source(METAMERS), IDS, seed=0)
+
+
+def test_relative_distance_and_correlation_equal_scipys(compared):
+    frame = compared["likeness"]
+    expected = np.linalg.norm(METAMERS - REFERENCES, axis=1) / np.linalg.norm(REFERENCES, axis=1)
+    np.testing.assert_allclose(frame["relative_l2"], expected)
+    rows = zip(REFERENCES, METAMERS, strict=True)
+    np.testing.assert_allclose(frame["spearman"], [spearmanr(a, b).statistic for a, b in rows])
+    np.testing.assert_allclose(frame["snr"], -20 * np.log10(expected))
+
+
+def test_percentile_counts_the_unrelated_pairs_that_are_as_close():
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    pairs = squareform(pdist(REFERENCES)) / np.linalg.norm(REFERENCES, axis=1)[:, None]
+    null = np.sort(pairs[~np.eye(N, dtype=bool)])
+    np.testing.assert_allclose(references.null.relative_l2, null)
+    others = REFERENCES[::-1] + 0.01 * RNG.normal(size=(N, 40))
+    strangers = compare(references, distances.as_source(others), IDS, seed=0)
+    found = strangers["likeness"]
+    expected = [100 * (null <= value).mean() for value in found["relative_l2"]]
+    np.testing.assert_allclose(found["percentile_l2"], expected)
+    assert found["percentile_l2"].median() > 20
+
+
+def test_good_metamers_are_closer_than_every_unrelated_pair(compared):
+    assert (compared["likeness"]["percentile_l2"] == 0).all()
+    assert (compared["likeness"]["percentile_spearman"] == 0).all()
+
+
+def test_only_so_many_features_are_ranked_and_always_the_same(monkeypatch):
+    monkeypatch.setattr(activations, "RANKED", 10)
+    one = activations.ranked_features(distances.as_source(REFERENCES), N)
+    two = activations.ranked_features(distances.as_source(METAMERS), N)
+    assert one.shape == (N, 10)
+    positions = [int(np.flatnonzero((column == REFERENCES.T).all(1))[0]) for column in one.T]
+    np.testing.assert_array_equal(two, METAMERS[:, positions])
+
+
+def test_power_has_subsets_of_at_most_half_the_images(monkeypatch):
+    monkeypatch.setattr(activations, "POWER_SIZES", (4, 6, 8))
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    source = distances.as_source(METAMERS)
+    found = compare(references, source, IDS, seed=0, with_power=True)["power"]
+    assert set(found["n_images"]) == {4, 6}
+    assert set(found["n_total"]) == set(found["n_photographs"]) == {N}
+    assert compare(references, source, IDS, seed=0)["power"].empty
+
+
+def test_crops_of_one_photograph_are_not_unrelated():
+    ids = [crops.crop_id(f"i{k // 3}", k % 3) for k in range(N)]
+    references = ReferenceDistances.of(distances.as_source(REFERENCES), ids)
+    assert references.null.relative_l2.size == N * (N - 3)
+    found = compare(references, distances.as_source(METAMERS), ids, seed=0)
+    apart = squareform([a // 3 != b // 3 for a in range(N) for b in range(a + 1, N)]) > 0
+    ratio = np.median(squareform(pdist(METAMERS))[apart]) / np.median(
+        squareform(pdist(REFERENCES))[apart]
+    )
+    assert found["similarity"]["median_ratio"][0] == pytest.approx(ratio)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    preprocessing = {"size": 64, "crop": 0.875, "interpolation": "bicubic"}
+    rows, pixels = images.prepare({"source": "embedded"}, preprocessing, "few", {"limit": 5}, 0)
+    return [row.image_id for row in rows], torch.from_numpy(pixels)
+
+
+def subject(photographs, shift, model_set="single"):
+    ids, pixels = photographs
+    changed = (pixels.int() + shift).clamp(0, 255).to(torch.uint8)
+    zeros = np.zeros((len(ids), 1))
+    condition = Condition("few", "main", model_set, "late", "unbounded")
+    notes = {"condition": condition.columns()}
+    metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, zeros, zeros, zeros, notes)
+    return evaluators.Subject(condition, metamers, pixels, 0.8)
+
+
+def evaluate(subjects, store, names=("squeezenet1_1",)):
+    rows = [{"name": name} | ZOO[name] for name in names]
+    return evaluators.evaluate(
+        subjects,
+        rows,
+        store,
+        snakemake_script.cache_folder(None),
+        CPU,
+        batch_size=3,
+        revision=1,
+        seed=0,
+    )
+
+
+def test_tables_of_an_evaluation_are_as_declared(photographs, tmp_path):
+    subjects = [subject(photographs, 10), subject(photographs, 40, "other")]
+    found = evaluate(subjects, Store(tmp_path / "store"))
+    for name, frame in found.items():
+        tables.write(tables.TABLES[name], frame, tmp_path / f"{name}.parquet")
+    assert len(found["predictions"]) == 10
+    assert found["likeness"]["member"].all()
+    success = tabulate.success(found["likeness"])
+    tables.write(tables.SUCCESS, success, tmp_path / "success.parquet")
+    assert set(success["model"]) == {"squeezenet1_1"}
+
+
+def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    first = evaluate([subject(photographs, 10)], store)
+    judged = []
+    judge = evaluators.judge
+    monkeypatch.setattr(
+        evaluators, "judge", lambda e, s, seed: judged.append(len(s)) or judge(e, s, seed)
+    )
+    both = evaluate([subject(photographs, 10), subject(photographs, 40, "other")], store)
+    assert judged == [1]  # the added condition alone
+    again = both["predictions"][both["predictions"]["model_set"] == "single"]
+    pd.testing.assert_frame_equal(
+        again.reset_index(drop=True), first["predictions"], check_like=True
+    )
+    evaluate([subject(photographs, 10)], store)
+    assert judged == [1]
+
+
+def test_results_do_not_depend_on_batches_or_on_what_fits_in_memory(
+    photographs, tmp_path, monkeypatch
+):
+    kept = evaluate([subject(photographs, 25)], Store(tmp_path / "a"))
+    monkeypatch.setattr(distances, "BUDGET", 1)
+    monkeypatch.setattr(distances, "fits", lambda n, row, budget=1: False)
+    again = evaluate([subject(photographs, 25)], Store(tmp_path / "b"))
+    for name in ("predictions", "similarity", "likeness"):
+        pd.testing.assert_frame_equal(kept[name], again[name], rtol=1e-5)
+
+
+def test_answers_give_the_most_probable_class():
+    probabilities = np.full((2, 1000), 1e-4)
+    probabilities[0, 243], probabilities[1, 7] = 0.9, 0.5
+    frame = evaluators.answers(probabilities, ["a", "b"], "net")
+    assert frame["predicted"].tolist() == [243, 7]
+    assert frame["probability"].tolist() == [0.9, 0.5]

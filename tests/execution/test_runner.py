@@ -1,0 +1,183 @@
+"""Synthesis jobs on embedded models: independent of the split, interruptible, exact."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fixtures import ROOT
+from synthesis_jobs import ENGINE, photographs, work_of
+
+from metamers import snakemake_script
+from metamers.execution import runner
+
+
+@pytest.fixture(scope="module")
+def few():
+    return photographs(5)
+
+
+def run(work, few, tmp_path, settings=ENGINE):
+    torch.set_num_threads(1)
+    return runner.run(
+        work, settings, *few, snakemake_script.cache_folder(None), tmp_path / "checkpoint"
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(few, tmp_path_factory):
+    return run(work_of(), few, tmp_path_factory.mktemp("whole"))
+
+
+def test_shards_and_batches_change_no_bit(few, whole, tmp_path):
+    metamers = whole.metamers
+    for shard in ("000-of-002", "001-of-002"):
+        settings = replace(ENGINE, batch_size=2)
+        part = run(work_of(shard), few, tmp_path / shard, settings).metamers
+        for index, image_id in enumerate(part.image_ids):
+            assert torch.equal(
+                part.floats[index], metamers.floats[metamers.image_ids.index(image_id)]
+            )
+
+
+def test_losses_fall_and_are_recorded_for_each_member(whole):
+    metamers, trace = whole.metamers, whole.trace
+    assert metamers.losses_before.shape == (5, 2)
+    assert (metamers.losses_after < metamers.losses_before).all()
+    assert set(trace["model"]) == {"squeezenet1_1", "efficientnet_lite0"}
+    assert len(trace) == 5 * 6  # images, turns
+    assert trace["rate"][0] == 1.0
+
+
+def test_notes_say_what_made_the_metamers(whole):
+    notes = whole.metamers.notes
+    assert notes["condition"]["model_set"] == "pair"
+    assert notes["settings"]["gradient"] == "l2_normalised"
+    assert notes["settings"]["schedule"] == {"kind": "exponential", "start": 1.0, "stop": 0.005}
+    assert {"seed", "bound", "version", "commit", "torch", "device", "revision"} <= set(notes)
+
+
+def test_folding_and_layout_change_metamers_little(few, whole, tmp_path):
+    plain = replace(ENGINE, fold_batch_norm=False, channels_last=False)
+    reference = run(work_of(), few, tmp_path, plain).metamers
+    np.testing.assert_allclose(whole.metamers.losses_after, reference.losses_after, rtol=0.02)
+
+
+SCRIPT = """
+import json, sys, torch
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import synthesis_jobs
+from metamers import snakemake_script
+from metamers.execution import runner
+from metamers.storage import metamers
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+few = synthesis_jobs.photographs(5)
+print("ready", flush=True)
+work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=160)
+done = runner.run(
+    work, synthesis_jobs.ENGINE, *few, snakemake_script.cache_folder(None), Path({checkpoint!r}))
+metamers.save({output!r}, done.metamers)
+"""
+
+
+def start(tmp_path, name):
+    paths = {"checkpoint": str(tmp_path / f"{name}.ckpt"), "output": str(tmp_path / f"{name}.st")}
+    code = SCRIPT.format(tests=str(ROOT / "tests/support"), **paths)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    return process, paths
+
+
+def finish(process):
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    process, paths = start(folder, "whole")
+    finish(process)
+    from metamers.storage import metamers as metamer_files
+
+    return metamer_files.load(paths["output"])
+
+
+def test_sigterm_writes_a_checkpoint_within_10_s_and_the_rest_is_exact(uninterrupted, tmp_path):
+    from metamers.storage import metamers as metamer_files
+
+    process, paths = start(tmp_path, "term")
+    assert process.stdout.readline() == "ready\n"
+    wait_for_checkpoint(process, paths)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert time.monotonic() - asked < 10
+    assert process.returncode != 0
+    assert os.path.exists(paths["checkpoint"])
+    assert not os.path.exists(paths["output"])
+    process, _ = start(tmp_path, "term")
+    finish(process)
+    assert torch.equal(metamer_files.load(paths["output"]).floats, uninterrupted.floats)
+
+
+def wait_for_checkpoint(process, paths):
+    while process.poll() is None and not os.path.exists(paths["checkpoint"]):
+        time.sleep(0.02)
+
+
+def test_killed_at_random_instants_the_result_is_bit_identical(uninterrupted, tmp_path):
+    from metamers.storage import metamers as metamer_files
+
+    generator = random.Random(20)
+    kills, run_number = 0, 0
+    while kills < 3:
+        process, paths = start(tmp_path, f"kill{run_number}")
+        assert process.stdout.readline() == "ready\n"
+        wait_for_checkpoint(process, paths)
+        time.sleep(generator.uniform(0, 1.0))
+        process.kill()
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        run_number += not kills % 3
+    while process.returncode != 0:
+        process, paths = start(tmp_path, "kill0")
+        finish(process)
+    assert torch.equal(metamer_files.load(paths["output"]).floats, uninterrupted.floats)
+
+
+def test_deal_gives_every_image_to_one_shard():
+    ids = [str(i) for i in range(11)]
+    dealt = [i for n in range(4) for i in runner.deal(ids, f"{n:03d}-of-004")]
+    assert sorted(dealt) == list(range(11))
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 5, 20, 33, 400])
+def test_no_batch_has_a_single_image(n_images):
+    batches = runner.split(n_images, 4)
+    assert [i for batch in batches for i in batch] == list(range(n_images))
+    assert all(len(batch) >= min(2, n_images) for batch in batches)
+    assert max(map(len, batches)) <= 5
+
+
+def test_checkpoint_of_other_settings_is_not_taken(few, tmp_path, caplog):
+    run(work_of(total_steps=8), few, tmp_path)
+    path = tmp_path / "checkpoint"
+    assert path.exists()  # the rule's script removes it once the outputs are written
+    run(work_of(total_steps=12), few, tmp_path)
+    assert "belongs to another job" in caplog.text
+    assert path.exists()

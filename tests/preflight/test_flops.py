@@ -1,0 +1,189 @@
+"""Counted operations and memory, against cases by hand and the solver itself."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from fixtures import ROOT
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from metamers import snakemake_script
+from metamers.config import revisions
+from metamers.config.plan import Condition, Plan
+from metamers.execution import runner
+from metamers.images import references as images
+from metamers.models import stages, zoo
+from metamers.models.classifier import build
+from metamers.models.zoo import ModelSpec, Weights
+from metamers.preflight import estimates, flops, speed
+from metamers.preflight.flops import step_costs
+from metamers.preflight.workload import evaluations
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.settings import Settings
+from metamers.synthesis.solver import synthesize
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+ZOO = zoo.read(ROOT / "config/models.yaml")
+SPECS = zoo.specs(ZOO)
+
+
+class Widen(nn.Module):
+    def forward(self, values):
+        return nn.functional.pad(values.flatten(1), (0, 1000 - 32))
+
+
+def two_convolutions():
+    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), Widen())
+
+
+TINY = ModelSpec(
+    name="tiny",
+    label="Tiny",
+    family="cnn",
+    training="random",
+    architecture="import:test_costs:two_convolutions",
+    parameters=0,
+    blocks=("[01]",),
+    normalisation=None,
+    weights=Weights(source="random"),
+)
+
+
+def test_costs_of_a_network_worked_by_hand():
+    """At 16 positions the first has 3 · 2 weights, the second 2 · 2 · 9; two operations each.
+
+    The gradient by the input of a convolution has as many operations as its forward.
+    """
+    early, late = step_costs(TINY, {"early": 0.5, "late": 1.0}, side=4)
+    assert (early.module, late.module) == ("0", "1")
+    assert (early.forward_flops, early.gradient_flops) == (192, 192)
+    assert (late.forward_flops, late.gradient_flops) == (192 + 1152, 192 + 1152)
+    assert early.whole_flops == late.whole_flops == 1344
+    assert early.activation_bytes == 4 * 2 * 16
+    parameters = (6 + 2) + (36 + 2)
+    mean_and_deviation = 2
+    assert early.weight_bytes == 4 * (parameters + mean_and_deviation)
+
+
+def test_gradient_of_depthwise_convolutions_costs_as_much_as_their_forward():
+    """Frozen weights have no gradient; nothing is counted for them."""
+    (cost,) = step_costs(SPECS["mobilenet_v2"], {"early": 0.2}, side=64)
+    assert cost.gradient_flops == cost.forward_flops
+
+
+@pytest.mark.parametrize("ensemble", ["round_robin", "random_order", "mean_gradient"])
+def test_solver_does_the_operations_that_are_counted(ensemble):
+    """Nothing beyond the truncated forward and its input gradient, and the looks at losses."""
+    names, side, n_images = ["squeezenet1_1", "mobilenet_v2"], 48, 3
+    recipe = {"preset": "paper", "ensemble": ensemble, "gradient": "l2_normalised"}
+    settings = Settings.of(recipe | {"budget": {"total_steps": 8, "steps_per_turn": 2}})
+    expected, features = 0, {}
+    for name, done in zip(names, evaluations(settings, 2, seed=0), strict=True):
+        (cost,) = step_costs(SPECS[name], {"early": 0.2}, side)
+        step = cost.forward_flops + cost.gradient_flops
+        expected += n_images * (done.gradients * step + done.forwards * cost.forward_flops)
+        random = replace(SPECS[name], weights=Weights(source="random"))
+        truncated = stages.Features(build(random), cost.module)
+        # A clone, since the counter's hooks refuse a leaf in `torch.autograd.grad`.
+        features[name] = lambda values, f=truncated: f(values.clone())
+    references = torch.rand((n_images, 3, side, side), generator=torch.Generator().manual_seed(0))
+    with FlopCounterMode(display=False) as counter:
+        bound = Bound("linf", "initial", 10_000)
+        synthesize(features, references, ["a", "b", "c"], bound, settings)
+    assert counter.get_total_flops() == expected
+
+
+def test_live_memory_is_followed_from_making_to_last_reference():
+    with flops._LiveStorages() as live:
+        first = torch.empty(10, device="meta")  # 40 bytes
+        second = first * 2
+        assert live.live == 80
+        second.mul_(2).view(5, 2)
+        assert live.live == 80
+        del second
+        third = first * 2
+        assert (live.live, live.peak) == (80, 80)
+        del first, third
+        assert live.live == 0
+
+
+def test_peak_memory_holds_what_the_gradient_needs():
+    """Each of k hyperbolic tangents keeps its output, 4 bytes for each of 2 · 16 values."""
+
+    def tangents(count):
+        layers = [nn.Conv2d(3, 2, 1), *(nn.Tanh() for _ in range(count))]
+        return stages.Features(nn.Sequential(*layers), str(count)).requires_grad_(False).to("meta")
+
+    few, many = (flops.peak_bytes(tangents(count), side=4) for count in (10, 30))
+    assert many - few == 20 * 4 * 2 * 16
+
+
+def test_probe_predicts_a_run_within_a_factor_of_one_and_a_half(tmp_path, monkeypatch):
+    """Both in process time of this process, so the load of the machine matters little."""
+    monkeypatch.setattr(speed, "start_seconds", lambda: 0.0)
+    steps, side, count = 200, 64, 6
+    config = CONFIG | {
+        "preprocessing": CONFIG["preprocessing"] | {"size": side},
+        "references": {"few": {"limit": count}},
+        "recipes": {
+            "short": {
+                "preset": "paper",
+                "gradient": "l2_normalised",
+                "budget": {"total_steps": steps, "steps_per_turn": 10},
+            }
+        },
+        "experiments": {
+            "main": {
+                "references": "few",
+                "recipes": ["short"],
+                "model_sets": ["single_squeezenet"],
+                "stages": ["late"],
+                "bounds": ["unbounded"],
+            }
+        },
+    }
+    plan = Plan.from_config(config, ZOO)
+    settings = replace(runner.Engine(**config["engine"]), device="cpu")
+    (cost,) = step_costs(SPECS["squeezenet1_1"], {"late": 0.8}, side)
+    found = {("squeezenet1_1", "late"): cost}
+    measured = speed.probe(SPECS, config["stages"], found, settings, side, count)
+    (condition,) = plan.conditions
+    predicted = estimates.estimate(plan, condition, found, count, measured)
+    seconds = seconds_of_run(plan, condition, settings, tmp_path)
+    assert 1 / 1.5 < 3600 * predicted.hours / seconds < 1.5
+
+
+def seconds_of_run(plan, condition: Condition, settings, folder: Path):
+    config = plan.config
+    rows, pixels = images.prepare(
+        config["data"], config["preprocessing"], "few", config["references"]["few"], seed=0
+    )
+    work = runner.Work(
+        condition=condition,
+        models=plan.members({"model_set": condition.model_set}),
+        depth=config["stages"][condition.stage],
+        bound=config["bounds"][condition.bound],
+        recipe=config["recipes"][condition.recipe],
+        seed=0,
+        shard="000-of-001",
+        revision=revisions.SYNTHESIS,
+    )
+    begun = time.process_time()
+    runner.run(
+        work,
+        settings,
+        [row.image_id for row in rows],
+        torch.from_numpy(pixels),
+        snakemake_script.cache_folder(None),
+        folder / "checkpoint",
+    )
+    return time.process_time() - begun
+
+
+def test_start_of_a_job_is_the_time_of_its_imports():
+    """More than Python itself takes to start, which is some hundredths of a second."""
+    assert 0.2 < speed.start_seconds() < 60

@@ -1,0 +1,90 @@
+"""Losses and gradients of a batch, wherever the references' activations are kept."""
+
+import pytest
+import torch
+
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.losses import inversion_loss
+from metamers.synthesis.objective import Memory, Share, Target, combined_gradient, worst
+from metamers.synthesis.settings import Settings
+from metamers.synthesis.solver import synthesize
+
+FREE = Bound("linf", "initial", 10_000)
+
+
+@pytest.fixture
+def images(references):
+    return references.flip(0).contiguous()
+
+
+def test_gradient_is_that_of_the_inversion_loss(networks, references, images):
+    network = networks["net0"]
+    leaf = images.clone().requires_grad_(True)
+    losses = inversion_loss(network(leaf), network(references))
+    (expected,) = torch.autograd.grad(losses.sum(), leaf)
+    gradient, found = Target.of(network, references).gradient(images)
+    # float32, other order of sums
+    torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(found, losses.detach(), rtol=1e-6, atol=0)
+
+
+def test_gradient_at_the_reference_itself_is_zero(networks, references):
+    gradient, losses = Target.of(networks["net0"], references).gradient(references)
+    assert torch.equal(gradient, torch.zeros_like(gradient))
+    assert torch.equal(losses, torch.zeros_like(losses))
+
+
+@pytest.mark.parametrize("place", ["host", "recomputed"])
+@pytest.mark.parametrize("ensemble", ["round_robin", "mean_gradient", "worst_model"])
+def test_place_of_the_activations_changes_no_bit(networks, references, image_ids, place, ensemble):
+    budget = {"total_steps": 24, "steps_per_turn": 2}
+    recipe = Settings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
+    kept = synthesize(networks, references, image_ids, FREE, recipe)
+    places = dict.fromkeys(networks, place)
+    other = synthesize(networks, references, image_ids, FREE, recipe, places=places)
+    assert torch.equal(other.metamers, kept.metamers)
+    assert (other.losses_after == kept.losses_after).all()
+
+
+def test_recomputed_activations_are_not_kept_and_computed_once_per_turn(
+    networks, references, image_ids
+):
+    calls = []
+
+    def network(images):
+        calls.append(images.requires_grad)
+        return networks["net0"](images)
+
+    assert Target.of(network, references, "recomputed").activations is None
+    calls.clear()
+    budget = {"total_steps": 8, "steps_per_turn": 4}
+    recipe = Settings.of({"preset": "paper", "budget": budget})
+    synthesize({"net": network}, references, image_ids, FREE, recipe, places={"net": "recomputed"})
+    # reference; turns of one look and four steps; three looks at the end, each with a reference
+    assert calls == [False] + 2 * [False, *[True] * 4] + 3 * [False, False]
+
+
+def test_gradient_of_half_precision_features_is_taken_in_float32(networks, references, images):
+    def halved(images):
+        return networks["net0"](images).bfloat16()
+
+    target = Target.of(halved, references)
+    assert torch.as_tensor(target.activations).dtype == torch.float32
+    gradient, losses = target.gradient(images)
+    expected, exact = Target.of(networks["net0"], references).gradient(images)
+    assert gradient.dtype == losses.dtype == torch.float32
+    # bfloat16 has 8 bits: relative errors of 2^-9 in values whose differences are of their size
+    torch.testing.assert_close(losses, exact, rtol=1e-2, atol=0)
+    assert (gradient - expected).norm() < 0.02 * expected.norm()
+
+
+def test_memory_is_used_and_its_contents_do_not_matter(networks, references, images):
+    targets = [Target.of(network, references) for network in networks.values()]
+    for shares in ([Share(i, t) for i, t in enumerate(targets)], worst(targets, images)):
+        memory = Memory.of(shares, images)
+        first, _ = combined_gradient(shares, images, memory)
+        again = first.clone()
+        for tensor in (*memory.differences, memory.total):
+            torch.as_tensor(tensor if tensor is not None else 0.0).fill_(float("nan"))
+        second, _ = combined_gradient(shares, images, memory)
+        assert torch.equal(second, again)

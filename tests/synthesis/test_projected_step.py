@@ -1,0 +1,62 @@
+"""The step of descent against the same done plainly, and its hoisted projection."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metamers.synthesis.bounds import Bound
+from metamers.synthesis.projected_step import Descent, direction_
+from metamers.synthesis.settings import Settings
+
+PIXELS = st.lists(st.floats(-1, 2, width=32), min_size=12, max_size=12)
+
+
+def recipe(pixel_range=(0.0, 1.0), gradient="raw"):
+    budget = {"total_steps": 8, "steps_per_turn": 2}
+    return Settings.of(
+        {
+            "preset": "paper",
+            "budget": budget,
+            "gradient": gradient,
+            "pixel_range": pixel_range and list(pixel_range),
+        }
+    )
+
+
+def plainly(wanted, bound, centers, images, gradient, rate):
+    """The projection as `metamers.synthesis.bounds` has it, then the clamp."""
+    moved = bound.project_(images - rate * gradient, centers)
+    return moved if wanted.pixel_range is None else moved.clamp(*wanted.pixel_range)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("pixel_range", [None, (0.0, 1.0), (0.25, 0.5)])
+@settings(max_examples=40, deadline=None)
+@given(centers=PIXELS, images=PIXELS, gradient=PIXELS, radius=st.floats(0.01, 0.2))
+def test_step_equals_moving_projecting_and_clamping(
+    norm, pixel_range, centers, images, gradient, radius
+):
+    centers, images, gradient = (
+        torch.tensor(values, dtype=torch.float32).view(2, 3, 1, 2)
+        for values in (centers, images, gradient)
+    )
+    wanted, bound = recipe(pixel_range), Bound(norm, "initial", radius)
+    expected = plainly(wanted, bound, centers, images, gradient, 0.5)
+    descent = Descent.of(wanted, bound, centers)
+    descent.step_(images, gradient.clone(), 0.5)
+    assert torch.equal(images, expected)
+
+
+def test_bound_that_never_binds_is_not_computed():
+    descent = Descent.of(recipe(), Bound("l2", "initial", 10_000), torch.zeros(2, 3, 4, 4))
+    assert descent.interval == (0.0, 1.0)
+    assert descent.ball is None
+
+
+def test_directions_by_hand():
+    gradient = torch.tensor([3.0, 0.0, -4.0]).view(1, 3, 1, 1)
+    assert direction_("raw", gradient.clone()).flatten().tolist() == [3, 0, -4]
+    assert direction_("sign", gradient.clone()).flatten().tolist() == [1, 0, -1]
+    normalised = direction_("l2_normalised", gradient.clone()).flatten()
+    torch.testing.assert_close(normalised, torch.tensor([0.6, 0.0, -0.8]))
