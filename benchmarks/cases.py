@@ -12,7 +12,7 @@ from contest import Case
 from torch import Tensor
 
 from metamers import snakemake_script
-from metamers.execution.runner import Engine
+from metamers.execution.runner import ExecutionSettings
 from metamers.images import references
 from metamers.models import zoo
 from metamers.models.zoo import ModelSpec
@@ -31,9 +31,9 @@ def cases(models: list[str] | None, stages: list[str] | None, side: int, count: 
     ]
 
 
-def engine(device: str, count: int) -> Engine:
+def engine(device: str, count: int) -> ExecutionSettings:
     """Return the engine of the default configuration, on a device, for so many images."""
-    return replace(Engine(**CONFIG["engine"]), device=device, batch_size=count)
+    return replace(ExecutionSettings(**CONFIG["engine"]), device=device, batch_size=count)
 
 
 def cache() -> Path:

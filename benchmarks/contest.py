@@ -23,7 +23,7 @@ from contestants import (
 )
 from torch import Tensor
 
-from metamers.execution.runner import Engine, prepare_features
+from metamers.execution.runner import ExecutionSettings, prepare_features
 from metamers.models.zoo import ModelSpec
 
 LEAST_ROUNDS = 3
@@ -53,7 +53,7 @@ class Entrant:
 
 
 def entrants(
-    case: Case, spec: ModelSpec, engine: Engine, references: Tensor, cache: Path
+    case: Case, spec: ModelSpec, engine: ExecutionSettings, references: Tensor, cache: Path
 ) -> tuple[str, dict[str, Entrant]]:
     """Return the stage's module, and all who take part.
 

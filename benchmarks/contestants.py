@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from metamers import snakemake_script
 from metamers.synthesis import initializers
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 RATE = 1.0
@@ -144,9 +144,9 @@ def _torch_as_in_a_job() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-def settings(steps: int) -> Settings:
+def settings(steps: int) -> SynthesisSettings:
     """Return the recipe of the contest: turns of 10, normalised gradient, clamp."""
-    return Settings.of(
+    return SynthesisSettings.of(
         {
             "preset": "paper",
             "gradient": "l2_normalised",

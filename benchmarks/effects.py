@@ -33,14 +33,14 @@ from torch import Tensor
 
 from metamers import bootstrap
 from metamers.execution import precision
-from metamers.execution.device_ensemble import Crew, Features, to_device
-from metamers.execution.runner import Engine, prepare_features
+from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
+from metamers.execution.runner import ExecutionSettings, prepare_features
 from metamers.models import pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.objective import Target
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.objective import ModelObjective
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize, to_8_bits
 
 RESULTS = Path(__file__).parent / "effects.json"
@@ -98,16 +98,16 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def recipe(steps: int) -> Settings:
+def recipe(steps: int) -> SynthesisSettings:
     """Return the quickstart's recipe with another number of steps."""
     chosen = dict(cases.CONFIG["recipes"]["main"])
-    return Settings.of(chosen | {"budget": {"total_steps": steps, "steps_per_turn": 10}})
+    return SynthesisSettings.of(chosen | {"budget": {"total_steps": steps, "steps_per_turn": 10}})
 
 
 def make(
     model: str,
     stage: str,
-    engine: Engine,
+    engine: ExecutionSettings,
     images: Tensor,
     judges: Mapping[str, Any],
     reference: Features,
@@ -119,10 +119,10 @@ def make(
         cases.SPECS[model], stage, depth, engine, cases.cache(), images, identity_relu=False
     )
     plan, _ = recipes.turns(chosen, 1, seed=0)
-    crew = Crew.of({model: features}, images, engine, [turn.models for turn in plan])
+    crew = DeviceEnsemble.of({model: features}, images, engine, [turn.models for turn in plan])
     places = crew.places(len(images))
     placed = to_device(images, crew.device, crew.choices.channels_last)
-    target = Target.of(crew.functions[model], placed)
+    target = ModelObjective.of(crew.functions[model], placed)
     with torch.no_grad():
         activations = features(placed).float().cpu()
     gradients = target.gradient(placed.flip(0))[0].cpu()
@@ -138,7 +138,7 @@ def make(
     precision.prepare("float32", crew.device)
     stored = to_8_bits(synthesis.metamers).float() / 255
     plain = images.to(crew.device)
-    losses = Target.of(reference, plain).losses(stored.to(crew.device)).cpu().numpy()
+    losses = ModelObjective.of(reference, plain).losses(stored.to(crew.device)).cpu().numpy()
     return Made(activations, gradients, losses, recognised(judges, images, stored))
 
 

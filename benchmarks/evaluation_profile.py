@@ -40,26 +40,30 @@ def main():
     print("| evaluator | stage | seconds | share in forward passes |\n|---|---|---|---|")
     for name in ("efficientnet_lite0", "efficientnet_lite2", "squeezenet1_1"):
         row = {"name": name} | zoo.read("config/models.yaml")[name]
-        judge = evaluators.Evaluator.of(
+        evaluate_conditions = evaluators.Evaluator.of(
             row, snakemake_script.cache_folder(None), torch.device("cpu"), 64
         )
         spent = [0.0]
 
-        def timed(*arguments, forward=judge.classifier.forward, spent=spent):
+        def timed(*arguments, forward=evaluate_conditions.classifier.forward, spent=spent):
             began = time.process_time()
             try:
                 return forward(*arguments)
             finally:
                 spent[0] += time.process_time() - began
 
-        judge.classifier.forward = timed
+        evaluate_conditions.classifier.forward = timed
         for stage, depth in (("early", 0.2), ("middle", 0.5), ("late", 0.8)):
             condition = Condition("r", "m", "s", stage, "b")
             notes = {"condition": condition.columns()}
             made = Metamers(ids, [], metamers, metamers, zeros, zeros, zeros, notes)
             spent[0], began = 0.0, time.process_time()
             list(
-                evaluators.judge(judge, [evaluators.Subject(condition, made, references, depth)], 0)
+                evaluators.evaluate_conditions(
+                    evaluate_conditions,
+                    [evaluators.ConditionImages(condition, made, references, depth)],
+                    0,
+                )
             )
             total = time.process_time() - began
             print(f"| {name} | {stage} | {total:.1f} | {spent[0] / total:.2f} |", flush=True)

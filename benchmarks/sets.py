@@ -26,7 +26,7 @@ import run
 import torch
 import yaml
 
-from metamers.execution.runner import Engine
+from metamers.execution.runner import ExecutionSettings
 from metamers.preflight import speed
 from metamers.preflight.flops import step_costs
 
@@ -65,7 +65,7 @@ def peak_of(card: str, precision: str, given: float | None) -> float | None:
 
 
 def set_row(
-    name: str, models: Sequence[str], asked: argparse.Namespace, engine: Engine
+    name: str, models: Sequence[str], asked: argparse.Namespace, engine: ExecutionSettings
 ) -> dict[str, Any]:
     """Return the speed of a set at work: its models take turns of 10 steps."""
     depth = cases.CONFIG["stages"][asked.stage]
@@ -111,12 +111,12 @@ def rates(seconds: float, images: int, flops: float, peak: float | None) -> dict
     }
 
 
-def _reset_peak(engine: Engine) -> None:
+def _reset_peak(engine: ExecutionSettings) -> None:
     if engine.torch_device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
 
 
-def _peak(engine: Engine) -> int | None:
+def _peak(engine: ExecutionSettings) -> int | None:
     cuda = engine.torch_device().type == "cuda"
     return torch.cuda.max_memory_allocated() if cuda else None
 

@@ -13,7 +13,7 @@ from typing import Any
 from metamers import __version__
 
 
-def begin(snakemake: Any) -> None:  # noqa: ANN401
+def start_logging(snakemake: Any) -> None:  # noqa: ANN401
     """Send this job's messages, warnings and traceback to its log file."""
     path = Path(snakemake.log[0])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import pytest
 from judged import recognition
 
 from metamers.analysis import claim_effects, claims
-from metamers.analysis.claim_effects import Effect, Evidence
+from metamers.analysis.claim_effects import Effect, RunResults
 from metamers.config.plan import Condition, Plan
 from metamers.models.zoo import ModelSpec, Weights
 from metamers.storage import tables
@@ -57,7 +57,7 @@ def evidence(shares, sets=SETS, n_images=40, **found):
     }
     judged = recognition(by_condition, sets, n_images)
     zoo = {name: spec(name) for name in MODELS}
-    return Evidence.of(made, zoo, {"recognition": judged} | found)
+    return RunResults.of(made, zoo, {"recognition": judged} | found)
 
 
 SHARES = {
@@ -112,7 +112,7 @@ def test_bound_is_compared_with_none_by_all_models(run):
 
 
 def test_bound_of_another_radius_is_not_the_claims(run):
-    other = Evidence(plan(SETS, "0.3"), run.zoo, run.recognised, *[pd.DataFrame()] * 3)
+    other = RunResults(plan(SETS, "0.3"), run.zoo, run.recognised, *[pd.DataFrame()] * 3)
     assert claim_effects.bound_loss(other) == "no bound of 8/255 beside a wider one"
     assert Fraction("0.3") != Fraction(8, 255)
 

@@ -18,7 +18,7 @@ from metamers.evaluation.similarity.activations import ReferenceDistances, compa
 from metamers.images import crops
 from metamers.images import references as images
 from metamers.storage import tables
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -108,7 +108,7 @@ def subject(photographs, shift, model_set="single"):
     condition = Condition("few", "main", model_set, "late", "unbounded")
     notes = {"condition": condition.columns()}
     metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, zeros, zeros, zeros, notes)
-    return evaluators.Subject(condition, metamers, pixels, 0.8)
+    return evaluators.ConditionImages(condition, metamers, pixels, 0.8)
 
 
 def evaluate(subjects, store, names=("squeezenet1_1",)):
@@ -127,7 +127,7 @@ def evaluate(subjects, store, names=("squeezenet1_1",)):
 
 def test_tables_of_an_evaluation_are_as_declared(photographs, tmp_path):
     subjects = [subject(photographs, 10), subject(photographs, 40, "other")]
-    found = evaluate(subjects, Store(tmp_path / "store"))
+    found = evaluate(subjects, ResultCache(tmp_path / "store"))
     for name, frame in found.items():
         tables.write(tables.TABLES[name], frame, tmp_path / f"{name}.parquet")
     assert len(found["predictions"]) == 10
@@ -138,12 +138,14 @@ def test_tables_of_an_evaluation_are_as_declared(photographs, tmp_path):
 
 
 def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):
-    store = Store(tmp_path / "store")
+    store = ResultCache(tmp_path / "store")
     first = evaluate([subject(photographs, 10)], store)
     judged = []
-    judge = evaluators.judge
+    evaluate_conditions = evaluators.evaluate_conditions
     monkeypatch.setattr(
-        evaluators, "judge", lambda e, s, seed: judged.append(len(s)) or judge(e, s, seed)
+        evaluators,
+        "judge",
+        lambda e, s, seed: judged.append(len(s)) or evaluate_conditions(e, s, seed),
     )
     both = evaluate([subject(photographs, 10), subject(photographs, 40, "other")], store)
     assert judged == [1]  # the added condition alone
@@ -158,10 +160,10 @@ def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):
 def test_results_do_not_depend_on_batches_or_on_what_fits_in_memory(
     photographs, tmp_path, monkeypatch
 ):
-    kept = evaluate([subject(photographs, 25)], Store(tmp_path / "a"))
+    kept = evaluate([subject(photographs, 25)], ResultCache(tmp_path / "a"))
     monkeypatch.setattr(distances, "BUDGET", 1)
     monkeypatch.setattr(distances, "fits", lambda n, row, budget=1: False)
-    again = evaluate([subject(photographs, 25)], Store(tmp_path / "b"))
+    again = evaluate([subject(photographs, 25)], ResultCache(tmp_path / "b"))
     for name in ("predictions", "similarity", "likeness"):
         pd.testing.assert_frame_equal(kept[name], again[name], rtol=1e-5)
 

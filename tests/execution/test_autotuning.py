@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from metamers.execution.autotuning import Choices, fastest
+from metamers.execution.autotuning import TunedSettings, fastest
 
 
 class Clock:
@@ -64,5 +64,5 @@ def test_what_the_first_raises_goes_on():
 
 
 def test_choices_survive_being_written_as_json():
-    choices = Choices(channels_last=True, ways={"a": "graph", "b": "eager"}, threads=3)
-    assert Choices.of(json.loads(json.dumps(choices.plain()))) == choices
+    choices = TunedSettings(channels_last=True, ways={"a": "graph", "b": "eager"}, threads=3)
+    assert TunedSettings.of(json.loads(json.dumps(choices.plain()))) == choices

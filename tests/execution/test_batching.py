@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from metamers.execution.batching import Finished, Part, Progress, go_through, halved, split
+from metamers.execution.batching import Batch, Finished, Progress, halved, run_batches, split
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 FREE = Bound("linf", "initial", 10_000)
-RECIPE = Settings.of({"preset": "paper", "budget": {"total_steps": 24, "steps_per_turn": 2}})
+RECIPE = SynthesisSettings.of(
+    {"preset": "paper", "budget": {"total_steps": 24, "steps_per_turn": 2}}
+)
 N_IMAGES = 9
 
 
@@ -54,7 +56,7 @@ class Device:
 def made(device, batch_size=N_IMAGES):
     progress, saves = Progress(), []
     progress.complete(N_IMAGES, batch_size)
-    go_through(progress, device.make, lambda: saves.append(len(progress.finished)))
+    run_batches(progress, device.make, lambda: saves.append(len(progress.finished)))
     order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
     metamers = torch.cat([part.synthesis.metamers for part in progress.finished])
     assert sorted(order) == list(range(N_IMAGES))
@@ -88,19 +90,19 @@ def test_two_images_that_are_too_many_are_an_error_that_says_where_to_look(netwo
 
 
 def test_progress_is_saved_before_an_error_goes_on():
-    progress, saves = Progress(waiting=[Part(np.arange(3))]), []
+    progress, saves = Progress(waiting=[Batch(np.arange(3))]), []
 
     def make(part):
         raise ValueError("unrelated")
 
     with pytest.raises(ValueError, match="unrelated"):
-        go_through(progress, make, lambda: saves.append(len(progress.waiting)))
+        run_batches(progress, make, lambda: saves.append(len(progress.waiting)))
     assert saves == [1]
 
 
 def test_images_in_no_batch_get_one_and_large_ones_are_cut():
     progress = Progress(
-        finished=[Finished(np.array([1, 4]), None)], waiting=[Part(np.array([0, 2, 3, 5]))]
+        finished=[Finished(np.array([1, 4]), None)], waiting=[Batch(np.array([0, 2, 3, 5]))]
     )
     progress.complete(9, batch_size=2)
     assert [part.rows.tolist() for part in progress.waiting] == [[0, 2], [3, 5], [6, 7, 8]]
@@ -108,7 +110,7 @@ def test_images_in_no_batch_get_one_and_large_ones_are_cut():
 
 def test_pieces_of_a_batch_are_smaller_and_cover_it():
     for n_images in range(3, 40):
-        pieces = halved([Part(np.arange(n_images))], -(-n_images // 2))
+        pieces = halved([Batch(np.arange(n_images))], -(-n_images // 2))
         assert np.concatenate([piece.rows for piece in pieces]).tolist() == list(range(n_images))
         assert max(len(piece.rows) for piece in pieces) < n_images
 

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from metamers.execution.autotuning import Choices
-from metamers.execution.batching import Finished, Part, Progress
+from metamers.execution.autotuning import TunedSettings
+from metamers.execution.batching import Batch, Finished, Progress
 from metamers.execution.checkpoints import Checkpoint, finished_files, remove, write_whole
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import State, synthesize
 
-RECIPE = Settings.of(
+RECIPE = SynthesisSettings.of(
     {
         "preset": "paper",
         "budget": {"total_steps": 12, "steps_per_turn": 2},
         "agreement_every": 2,
     }
 )
-CHOICES = Choices(channels_last=True, ways={"net0": "eager"}, threads=1)
+CHOICES = TunedSettings(channels_last=True, ways={"net0": "eager"}, threads=1)
 ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
 
@@ -38,7 +38,7 @@ def progress(networks, references, image_ids):
             State(s.turn, s.images.clone(), list(s.records), list(s.agreements))
         ),
     )
-    waiting = [Part(ROWS[1], states[2]), Part(np.array([2, 7]))]
+    waiting = [Batch(ROWS[1], states[2]), Batch(np.array([2, 7]))]
     return Progress([Finished(ROWS[0], whole)], waiting, CHOICES, ["cpu (AVX2)"])
 
 

@@ -7,13 +7,13 @@ import torch
 from fixtures import small_network
 
 from metamers.execution import autotuning
-from metamers.execution.autotuning import Choices
-from metamers.execution.device_ensemble import Crew, to_device
-from metamers.execution.settings import Engine
+from metamers.execution.autotuning import TunedSettings
+from metamers.execution.device_ensemble import DeviceEnsemble, to_device
+from metamers.execution.settings import ExecutionSettings
 from metamers.models import stages
 from metamers.models.classifier import Classifier
 
-ENGINE = Engine("cpu", 8, False, False, "float32", 1)
+ENGINE = ExecutionSettings("cpu", 8, False, False, "float32", 1)
 TURNS = [(0,), (1,)] * 3
 
 
@@ -50,7 +50,7 @@ def weights_are_channels_last(features):
 def test_layout_is_the_faster_one(features, references, tried, winner):
     seen, outcome = tried
     outcome["memory layout"] = winner
-    crew = Crew.of(features, references, replace(ENGINE, channels_last="auto"), TURNS)
+    crew = DeviceEnsemble.of(features, references, replace(ENGINE, channels_last="auto"), TURNS)
     assert list(seen["memory layout"]) == ["contiguous", "channels_last"]
     torch.testing.assert_close(*seen["memory layout"].values(), rtol=1e-4, atol=1e-7)
     assert crew.choices.channels_last == (winner == "channels_last")
@@ -58,9 +58,9 @@ def test_layout_is_the_faster_one(features, references, tried, winner):
 
 
 def test_a_layout_that_is_said_is_not_tried(features, references, tried):
-    crew = Crew.of(features, references, replace(ENGINE, channels_last=True), TURNS)
+    crew = DeviceEnsemble.of(features, references, replace(ENGINE, channels_last=True), TURNS)
     assert tried[0] == {}
-    assert crew.choices == Choices(True, {"one": "eager", "other": "eager"}, 1)
+    assert crew.choices == TunedSettings(True, {"one": "eager", "other": "eager"}, 1)
     placed = to_device(references, crew.device, crew.choices.channels_last)
     assert placed.is_contiguous(memory_format=torch.channels_last)
 
@@ -69,7 +69,7 @@ def test_threads_are_halved_down_to_one_and_the_fastest_number_stays(features, r
     seen, outcome = tried
     outcome["threads"] = "2"
     torch.set_num_threads(4)
-    crew = Crew.of(features, references, replace(ENGINE, threads="auto"), TURNS)
+    crew = DeviceEnsemble.of(features, references, replace(ENGINE, threads="auto"), TURNS)
     assert list(seen["threads"]) == ["4", "2", "1"]
     assert crew.choices.threads == torch.get_num_threads() == 2
 
@@ -79,22 +79,22 @@ def test_threads_are_not_tried_where_there_is_no_choice(
     features, references, tried, threads, given
 ):
     torch.set_num_threads(given)
-    crew = Crew.of(features, references, replace(ENGINE, threads=threads), TURNS)
+    crew = DeviceEnsemble.of(features, references, replace(ENGINE, threads=threads), TURNS)
     assert tried[0] == {}
     assert crew.choices.threads == given
 
 
 def test_choices_of_an_earlier_part_of_the_job_are_kept_to(features, references, tried):
-    choices = Choices(True, {"one": "eager", "other": "eager"}, 1)
+    choices = TunedSettings(True, {"one": "eager", "other": "eager"}, 1)
     engine = replace(ENGINE, channels_last="auto", threads="auto")
-    crew = Crew.of(features, references, engine, TURNS, choices)
+    crew = DeviceEnsemble.of(features, references, engine, TURNS, choices)
     assert tried[0] == {}
     assert crew.choices == choices
     assert weights_are_channels_last(features)
 
 
 def test_what_an_image_takes_is_counted(features, references):
-    crew = Crew.of(features, references, ENGINE, TURNS)
+    crew = DeviceEnsemble.of(features, references, ENGINE, TURNS)
     need = crew.needs["one"]
     assert need.activation == 4 * 4 * 6 * 6  # float32, channels, side, side
     assert need.step >= need.activation

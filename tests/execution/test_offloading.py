@@ -8,9 +8,9 @@ import torch
 from fixtures import small_network
 from torch import nn
 
-from metamers.execution.offloading import Fleet, Weights, evictions, uses_of
+from metamers.execution.offloading import ModelOffloader, Weights, evictions, uses_of
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings, turns
+from metamers.synthesis.settings import SynthesisSettings, turns
 from metamers.synthesis.solver import synthesize
 
 
@@ -29,12 +29,14 @@ class Fake:
 
 def fleet_of(names, budget, order, size=10):
     uses = uses_of([(names.index(name),) for name in order], names)
-    return Fleet({name: Fake() for name in names}, dict.fromkeys(names, size), budget, uses)
+    return ModelOffloader(
+        {name: Fake() for name in names}, dict.fromkeys(names, size), budget, uses
+    )
 
 
 def play(fleet, order):
     for fleet.turn, name in enumerate(order):
-        fleet.bring(name)
+        fleet.load(name)
     return fleet.moves
 
 
@@ -97,12 +99,12 @@ def test_uses_are_the_turns_of_each_model_and_a_turn_of_no_model_needs_all():
 def test_moving_models_changes_no_bit(networks, references, image_ids, ensemble):
     free = Bound("linf", "initial", 10_000)
     budget = {"total_steps": 24, "steps_per_turn": 2}
-    recipe = Settings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
+    recipe = SynthesisSettings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
     still = synthesize(networks, references, image_ids, free, recipe)
     plan, _ = turns(recipe, 3, 0)
     weights = {name: Weights.of(one, torch.device("cpu")) for name, one in networks.items()}
     sizes = {name: one.nbytes for name, one in weights.items()}
-    fleet = Fleet(
+    fleet = ModelOffloader(
         weights, sizes, 2.5 * max(sizes.values()), uses_of([t.models for t in plan], list(networks))
     )
     moved = synthesize(

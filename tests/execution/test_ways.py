@@ -8,8 +8,8 @@ from metamers.execution import autotuning, ways
 from metamers.models import stages
 from metamers.models.classifier import Classifier
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.objective import Target
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.objective import ModelObjective
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 FREE = Bound("linf", "initial", 10_000)
@@ -35,7 +35,9 @@ def test_traced_forward_has_the_bits_of_the_one_that_stops(references, images):
     features = stopping()
     straight = ways.traced(features, images)
     assert torch.equal(straight(references), features(references))
-    one, other = (Target.of(f, references).gradient(images)[0] for f in (features, straight))
+    one, other = (
+        ModelObjective.of(f, references).gradient(images)[0] for f in (features, straight)
+    )
     assert torch.equal(one, other)
 
 
@@ -76,7 +78,7 @@ def test_compiled_forward_is_for_one_shape_and_others_are_computed_as_written(
 def test_first_way_is_the_one_that_others_are_measured_by(references):
     found = ways.candidates(small_network(4), references)
     assert tuple(found) == ways.WAYS
-    expected = Target.of(small_network(4), references).gradient(references.flip(0))[0]
+    expected = ModelObjective.of(small_network(4), references).gradient(references.flip(0))[0]
     assert torch.equal(found["eager"]()(), expected)
 
 
@@ -85,7 +87,7 @@ def test_first_way_is_the_one_that_others_are_measured_by(references):
 def test_graphs_have_the_bits_of_eager_steps(networks, references, image_ids, ensemble):
     on_gpu = {name: network.cuda() for name, network in networks.items()}
     budget = {"total_steps": 24, "steps_per_turn": 2}
-    recipe = Settings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
+    recipe = SynthesisSettings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
     found = [
         synthesize(on_gpu, references.cuda(), image_ids, FREE, recipe, graphs=graphs).metamers
         for graphs in ((), tuple(on_gpu))

@@ -26,7 +26,7 @@ def prepared():
 def test_each_photograph_gives_so_many_different_images(prepared):
     rows, pixels = prepared
     assert pixels.shape == (30, 3, 48, 48)
-    assert len({square.tobytes() for square in pixels}) == 30
+    assert len({center_crop.tobytes() for center_crop in pixels}) == 30
     ids = [row.image_id for row in rows]
     assert np.bincount(crops.photographs(ids)).tolist() == [10, 10, 10]
     assert len({crops.photograph_of(name) for name in ids}) == 3
@@ -46,9 +46,9 @@ def test_crops_depend_on_the_seed_and_their_id_alone(prepared):
     fewer, again = images.prepare(
         EMBEDDED, PREPROCESSING, "other", {"limit": 2, "crops_per_image": 4}, 0
     )
-    at = {row.image_id: square for row, square in zip(rows, pixels, strict=True)}
-    for row, square in zip(fewer, again, strict=True):
-        np.testing.assert_array_equal(square, at[row.image_id])
+    at = {row.image_id: center_crop for row, center_crop in zip(rows, pixels, strict=True)}
+    for row, center_crop in zip(fewer, again, strict=True):
+        np.testing.assert_array_equal(center_crop, at[row.image_id])
     first = crops.window("a", 0, seed=0)
     assert first == crops.window("a", 0, seed=0)
     assert (
@@ -70,9 +70,9 @@ def test_a_crop_is_the_square_that_it_says(tmp_path):
     settings = images.Preprocessing(50, 1.0, "bilinear")
     content = (tmp_path / "ramp.png").read_bytes()
     window = crops.Window(side=0.5, left=1.0, top=0.0)
-    square, note = images.photographs.crop(content, settings, window, "ramp")
+    center_crop, note = images.photographs.crop(content, settings, window, "ramp")
     assert note.startswith("L to RGB; 50x50 from 150,0 of 200x100 to 50x50")
-    np.testing.assert_array_equal(square[0], ramp[:50, 150:])
+    np.testing.assert_array_equal(center_crop[0], ramp[:50, 150:])
 
 
 def test_an_image_that_is_named_as_a_crop_is_refused():

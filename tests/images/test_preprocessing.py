@@ -11,9 +11,9 @@ from torchvision.transforms import InterpolationMode
 from metamers.images.preprocessing import (
     Preprocessing,
     UnreadableImageError,
+    center_crop,
     read_bytes,
     read_image,
-    square,
 )
 from metamers.images.sources import candidates
 
@@ -34,7 +34,7 @@ def encoded(picture, kind="PNG", **options):
 
 
 def pixels_of(content):
-    return square(content, SETTINGS, "made.up")[0]
+    return center_crop(content, SETTINGS, "made.up")[0]
 
 
 def refused(content):
@@ -75,7 +75,7 @@ def test_the_short_side_is_timms(size, short):
 
 
 def test_the_crop_is_described():
-    _, crop = square(read_bytes(WIDE), SETTINGS, "wide")
+    _, crop = center_crop(read_bytes(WIDE), SETTINGS, "wide")
     assert crop == "1024x683 to 95x64 (bicubic), centre 56x56 from 20,4"
 
 
@@ -103,14 +103,14 @@ def test_exif_orientation_is_applied(kind, turn):
 def test_an_orientation_that_does_not_exist_is_none():
     stored, exif = small(), Image.Exif()
     exif[0x0112] = 9
-    _, crop = square(encoded(stored, exif=exif), SETTINGS, "made.up")
+    _, crop = center_crop(encoded(stored, exif=exif), SETTINGS, "made.up")
     assert "EXIF" not in crop
 
 
 def test_damaged_exif_is_noted_and_the_picture_read():
     little_endian_directory_cut_short = b"Exif\0\0II*\0\x08\0\0\0\xff\xff"
     content = encoded(small(), "JPEG", exif=little_endian_directory_cut_short)
-    met, crop = square(content, SETTINGS, "made.up")
+    met, crop = center_crop(content, SETTINGS, "made.up")
     assert np.array_equal(met, pixels_of(encoded(small(), "JPEG")))
     assert crop.startswith("Pillow warned: Corrupt EXIF data.")
 

@@ -3,8 +3,8 @@ import torch
 from torch import nn
 
 from metamers.models.stages import (
+    ActivationRecorder,
     Features,
-    Listener,
     as_vectors,
     block_names,
     index_at,
@@ -64,7 +64,7 @@ def test_a_pattern_without_a_module_is_refused(network):
 
 def test_truncated_forward_equals_full_forward_before_an_in_place_rectifier(network):
     images = torch.rand(2, 3, 8, 8)
-    with Listener(network, "0") as heard:
+    with ActivationRecorder(network, "0") as heard:
         network(images)
     assert (heard.activation < 0).any()
     assert torch.equal(Features(network, "0")(images), heard.activation)

@@ -10,7 +10,7 @@ from published_checkpoints import constants, content
 
 from metamers.models import zoo
 from metamers.models.classifier import Classifier, build
-from metamers.models.stages import Features, Listener
+from metamers.models.stages import ActivationRecorder, Features
 from metamers.models.weights.state_dict import state_dict
 from metamers.models.zoo import ModelSpec
 from metamers.preflight.stage_cards import cards, own_side
@@ -45,7 +45,7 @@ def passed(request):
     side = own_side(spec)
     images = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
     images.requires_grad_()
-    listeners = [Listener(classifier, line["module"]) for line in CARD[spec.name]]
+    listeners = [ActivationRecorder(classifier, line["module"]) for line in CARD[spec.name]]
     for listener in listeners:
         listener.__enter__()
     logits = classifier(images).detach()

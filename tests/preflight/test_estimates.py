@@ -17,7 +17,7 @@ from metamers.models import zoo
 from metamers.preflight import estimates, workload
 from metamers.preflight.estimates import Speed
 from metamers.preflight.workload import Evaluations
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 
 ZOO = zoo.read(ROOT / "config/models.yaml")
 DEFAULT = ROOT / "config/config.yaml"
@@ -46,7 +46,7 @@ def cost(model, stage="late", **changes):
 
 def settings(**changes):
     budget = {"total_steps": 60, "steps_per_turn": 10}
-    return Settings.of({"preset": "paper", "budget": budget} | changes)
+    return SynthesisSettings.of({"preset": "paper", "budget": budget} | changes)
 
 
 def test_round_robin_shares_the_steps():
@@ -203,7 +203,7 @@ def test_a_condition_of_two_experiments_is_counted_once():
 
 def test_steps_of_the_paper_are_those_of_table_3():
     plan = plan_of(PAPER)
-    recipe = Settings.of(plan.config["recipes"]["main"])
+    recipe = SynthesisSettings.of(plan.config["recipes"]["main"])
     for members in (1, 3, 4):
         done = workload.evaluations(recipe, members, seed=0)
         assert sum(counts.gradients for counts in done) == 40_000

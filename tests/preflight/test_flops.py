@@ -23,7 +23,7 @@ from metamers.preflight import estimates, flops, speed
 from metamers.preflight.flops import step_costs
 from metamers.preflight.workload import evaluations
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -80,7 +80,7 @@ def test_solver_does_the_operations_that_are_counted(ensemble):
     """Nothing beyond the truncated forward and its input gradient, and the looks at losses."""
     names, side, n_images = ["squeezenet1_1", "mobilenet_v2"], 48, 3
     recipe = {"preset": "paper", "ensemble": ensemble, "gradient": "l2_normalised"}
-    settings = Settings.of(recipe | {"budget": {"total_steps": 8, "steps_per_turn": 2}})
+    settings = SynthesisSettings.of(recipe | {"budget": {"total_steps": 8, "steps_per_turn": 2}})
     expected, features = 0, {}
     for name, done in zip(names, evaluations(settings, 2, seed=0), strict=True):
         (cost,) = step_costs(SPECS[name], {"early": 0.2}, side)
@@ -147,7 +147,7 @@ def test_probe_predicts_a_run_within_a_factor_of_one_and_a_half(tmp_path, monkey
         },
     }
     plan = Plan.from_config(config, ZOO)
-    settings = replace(runner.Engine(**config["engine"]), device="cpu")
+    settings = replace(runner.ExecutionSettings(**config["engine"]), device="cpu")
     (cost,) = step_costs(SPECS["squeezenet1_1"], {"late": 0.8}, side)
     found = {("squeezenet1_1", "late"): cost}
     measured = speed.probe(SPECS, config["stages"], found, settings, side, count)
@@ -162,7 +162,7 @@ def seconds_of_run(plan, condition: Condition, settings, folder: Path):
     rows, pixels = images.prepare(
         config["data"], config["preprocessing"], "few", config["references"]["few"], seed=0
     )
-    work = runner.Work(
+    work = runner.SynthesisSpec(
         condition=condition,
         models=plan.members({"model_set": condition.model_set}),
         depth=config["stages"][condition.stage],

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 
 
 def test_frames_come_back(tmp_path):
-    store = Store(tmp_path / "s")
+    store = ResultCache(tmp_path / "s")
     frame = pd.DataFrame({"a": [1, 2]})
     assert not store.has("k")
     store.put("k", {"one": frame, "two": frame})
@@ -16,7 +16,7 @@ def test_frames_come_back(tmp_path):
 
 
 def test_nothing_is_kept_of_results_that_were_not_finished(tmp_path, monkeypatch):
-    store = Store(tmp_path)
+    store = ResultCache(tmp_path)
     frame = pd.DataFrame({"a": [1]})
 
     def killed(*arguments, **keys):

@@ -18,7 +18,7 @@ from metamers.config import revisions
 from metamers.evaluation.metrics import compute
 from metamers.evaluation.similarity import divergence
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import STRATEGIES, Settings
+from metamers.synthesis.settings import STRATEGIES, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 PATH = Path(__file__).parents[1] / "golden" / "numbers.json"
@@ -38,7 +38,7 @@ def synthesis():
     networks = {f"net{seed}": small_network(seed) for seed in range(2)}
     found = {}
     for ensemble in STRATEGIES:
-        recipe = Settings.of(
+        recipe = SynthesisSettings.of(
             {
                 "preset": "paper",
                 "budget": {"total_steps": 16, "steps_per_turn": 2},

@@ -10,7 +10,7 @@ from metamers.execution import runner
 from metamers.images import references
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
-ENGINE = runner.Engine(
+ENGINE = runner.ExecutionSettings(
     device="cpu",
     batch_size=3,
     fold_batch_norm=True,
@@ -21,7 +21,7 @@ ENGINE = runner.Engine(
 
 
 def work_of(shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), total_steps=12):
-    return runner.Work(
+    return runner.SynthesisSpec(
         condition=Condition("few", "short", "pair", "early", "unbounded"),
         models=[{"name": name} | ZOO[name] for name in models],
         depth=0.2,

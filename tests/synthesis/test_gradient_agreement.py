@@ -8,8 +8,8 @@ from fixtures import small_network
 from metamers.synthesis import gradient_agreement
 from metamers.synthesis.bounds import Bound
 from metamers.synthesis.losses import inversion_loss, norms
-from metamers.synthesis.objective import Target
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.objective import ModelObjective
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import Interrupted, State, synthesize
 
 FREE = Bound("linf", "initial", 10_000)
@@ -17,13 +17,15 @@ FREE = Bound("linf", "initial", 10_000)
 
 def settings(**changes):
     budget = {"total_steps": 24, "steps_per_turn": 2}
-    return Settings.of({"preset": "paper", "budget": budget, "agreement_every": 4} | changes)
+    return SynthesisSettings.of(
+        {"preset": "paper", "budget": budget, "agreement_every": 4} | changes
+    )
 
 
 def autograd(network, references, images):
     leaf = images.clone().requires_grad_(True)
-    wanted = network(references).detach()
-    loss = inversion_loss(network(leaf), wanted, norms(wanted)).sum()
+    reference_activation = network(references).detach()
+    loss = inversion_loss(network(leaf), reference_activation, norms(reference_activation)).sum()
     (gradient,) = torch.autograd.grad(loss, leaf)
     return gradient.flatten(1).double().numpy()
 
@@ -31,7 +33,7 @@ def autograd(network, references, images):
 def test_cosines_are_those_of_autograd(networks, references):
     images = references.flip(0)
     found = gradient_agreement.measure(
-        [Target.of(n, references) for n in networks.values()], images
+        [ModelObjective.of(n, references) for n in networks.values()], images
     )
     gradients = [autograd(n, references, images) for n in networks.values()]
     for pair, (one, other) in enumerate(gradient_agreement.pairs(len(networks))):
@@ -42,16 +44,16 @@ def test_cosines_are_those_of_autograd(networks, references):
 
 def test_a_model_agrees_with_itself_and_not_with_its_opposite(references):
     network = small_network(1)
-    same = Target.of(network, references)
+    same = ModelObjective.of(network, references)
     # The same activation from inverted images: its gradient points the other way.
-    mirror = Target.of(lambda images: network(1 - images), 1 - references)
+    mirror = ModelObjective.of(lambda images: network(1 - images), 1 - references)
     images = torch.full_like(references, 0.5)
     assert gradient_agreement.measure([same, same], images) == pytest.approx(1, abs=1e-5)
     assert gradient_agreement.measure([same, mirror], images) == pytest.approx(-1, abs=1e-4)
 
 
 def test_cosine_of_no_gradient_is_zero(references):
-    targets = [Target.of(small_network(seed), references) for seed in (1, 2)]
+    targets = [ModelObjective.of(small_network(seed), references) for seed in (1, 2)]
     assert (gradient_agreement.measure(targets, references) == 0).all()
 
 

@@ -5,8 +5,14 @@ import torch
 
 from metamers.synthesis.bounds import Bound
 from metamers.synthesis.losses import inversion_loss
-from metamers.synthesis.objective import Memory, Share, Target, combined_gradient, worst
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.objective import (
+    Assignment,
+    ModelObjective,
+    Workspace,
+    combined_gradient,
+    worst_model_assignments,
+)
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 FREE = Bound("linf", "initial", 10_000)
@@ -22,14 +28,14 @@ def test_gradient_is_that_of_the_inversion_loss(networks, references, images):
     leaf = images.clone().requires_grad_(True)
     losses = inversion_loss(network(leaf), network(references))
     (expected,) = torch.autograd.grad(losses.sum(), leaf)
-    gradient, found = Target.of(network, references).gradient(images)
+    gradient, found = ModelObjective.of(network, references).gradient(images)
     # float32, other order of sums
     torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-8)
     torch.testing.assert_close(found, losses.detach(), rtol=1e-6, atol=0)
 
 
 def test_gradient_at_the_reference_itself_is_zero(networks, references):
-    gradient, losses = Target.of(networks["net0"], references).gradient(references)
+    gradient, losses = ModelObjective.of(networks["net0"], references).gradient(references)
     assert torch.equal(gradient, torch.zeros_like(gradient))
     assert torch.equal(losses, torch.zeros_like(losses))
 
@@ -38,7 +44,7 @@ def test_gradient_at_the_reference_itself_is_zero(networks, references):
 @pytest.mark.parametrize("ensemble", ["round_robin", "mean_gradient", "worst_model"])
 def test_place_of_the_activations_changes_no_bit(networks, references, image_ids, place, ensemble):
     budget = {"total_steps": 24, "steps_per_turn": 2}
-    recipe = Settings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
+    recipe = SynthesisSettings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
     kept = synthesize(networks, references, image_ids, FREE, recipe)
     places = dict.fromkeys(networks, place)
     other = synthesize(networks, references, image_ids, FREE, recipe, places=places)
@@ -55,10 +61,10 @@ def test_recomputed_activations_are_not_kept_and_computed_once_per_turn(
         calls.append(images.requires_grad)
         return networks["net0"](images)
 
-    assert Target.of(network, references, "recomputed").activations is None
+    assert ModelObjective.of(network, references, "recomputed").activations is None
     calls.clear()
     budget = {"total_steps": 8, "steps_per_turn": 4}
-    recipe = Settings.of({"preset": "paper", "budget": budget})
+    recipe = SynthesisSettings.of({"preset": "paper", "budget": budget})
     synthesize({"net": network}, references, image_ids, FREE, recipe, places={"net": "recomputed"})
     # reference; turns of one look and four steps; three looks at the end, each with a reference
     assert calls == [False] + 2 * [False, *[True] * 4] + 3 * [False, False]
@@ -68,10 +74,10 @@ def test_gradient_of_half_precision_features_is_taken_in_float32(networks, refer
     def halved(images):
         return networks["net0"](images).bfloat16()
 
-    target = Target.of(halved, references)
+    target = ModelObjective.of(halved, references)
     assert torch.as_tensor(target.activations).dtype == torch.float32
     gradient, losses = target.gradient(images)
-    expected, exact = Target.of(networks["net0"], references).gradient(images)
+    expected, exact = ModelObjective.of(networks["net0"], references).gradient(images)
     assert gradient.dtype == losses.dtype == torch.float32
     # bfloat16 has 8 bits: relative errors of 2^-9 in values whose differences are of their size
     torch.testing.assert_close(losses, exact, rtol=1e-2, atol=0)
@@ -79,9 +85,12 @@ def test_gradient_of_half_precision_features_is_taken_in_float32(networks, refer
 
 
 def test_memory_is_used_and_its_contents_do_not_matter(networks, references, images):
-    targets = [Target.of(network, references) for network in networks.values()]
-    for shares in ([Share(i, t) for i, t in enumerate(targets)], worst(targets, images)):
-        memory = Memory.of(shares, images)
+    targets = [ModelObjective.of(network, references) for network in networks.values()]
+    for shares in (
+        [Assignment(i, t) for i, t in enumerate(targets)],
+        worst_model_assignments(targets, images),
+    ):
+        memory = Workspace.of(shares, images)
         first, _ = combined_gradient(shares, images, memory)
         again = first.clone()
         for tensor in (*memory.differences, memory.total):

@@ -12,9 +12,9 @@ from metamers.models import classifier as classifiers
 from metamers.models import stages
 from metamers.models.zoo import ModelSpec
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.objective import Memory, Share, Target, combined_gradient
-from metamers.synthesis.projected_step import Descent
-from metamers.synthesis.settings import STRATEGIES, Settings, turns
+from metamers.synthesis.objective import Assignment, ModelObjective, Workspace, combined_gradient
+from metamers.synthesis.projected_step import ProjectedStep
+from metamers.synthesis.settings import STRATEGIES, SynthesisSettings, turns
 from metamers.synthesis.solver import synthesize
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -57,7 +57,7 @@ def test_step_costs_the_truncated_forward_and_its_input_gradient(name, depth):
     references = torch.rand((3, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     forward = by_hand(classifier, module, references)
     features = seen_by_the_counter(stages.Features(classifier, module))
-    target = Target.of(features, references)
+    target = ModelObjective.of(features, references)
     with FlopCounterMode(display=False) as counter:
         target.gradient(references.flip(0))
     # The gradient of a convolution by its input costs what the convolution does; a gradient by
@@ -82,9 +82,9 @@ def test_synthesis_costs_its_steps_and_four_looks(ensemble, references):
     with FlopCounterMode(display=False) as counter:
         synthesize(traced, references[:4], list("abcd"), FREE, recipe, seed=0)
     # With `worst_model` a lone image is padded to two, so that it may cost more.
-    wanted = forward * (2 * gradients + 3 * LOOKS + choices)
+    reference_activation = forward * (2 * gradients + 3 * LOOKS + choices)
     padded = forward / 4 * 2 * 3 * gradients if ensemble == "worst_model" else 0
-    assert wanted <= counter.get_total_flops() <= wanted + padded
+    assert reference_activation <= counter.get_total_flops() <= reference_activation + padded
 
 
 FREE = Bound("linf", "initial", 10_000)
@@ -92,7 +92,7 @@ FREE = Bound("linf", "initial", 10_000)
 
 def settings(ensemble="round_robin", **changes):
     budget = {"total_steps": 24, "steps_per_turn": 4}
-    return Settings.of(
+    return SynthesisSettings.of(
         {"preset": "paper", "budget": budget, "ensemble": ensemble, "gradient": "l2_normalised"}
         | changes
     )
@@ -137,9 +137,9 @@ def test_nothing_waits_for_the_device_before_a_turn_ends(networks, references, e
 def test_step_makes_no_tensor_but_those_of_the_network(networks, references):
     bound = Bound("linf", "initial", 0.1)
     images = references.flip(0).contiguous()
-    shares = [Share(0, Target.of(networks["net0"], references))]
-    memory = Memory.of(shares, images)
-    descent = Descent.of(settings(), bound, images.clone())
+    shares = [Assignment(0, ModelObjective.of(networks["net0"], references))]
+    memory = Workspace.of(shares, images)
+    descent = ProjectedStep.of(settings(), bound, images.clone())
     smallest = min(images.numel(), torch.as_tensor(shares[0].target.activations).numel())
     with Watch(smallest) as watch:
         leaf = images.detach().requires_grad_(True)

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.projected_step import Descent, direction_
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.projected_step import ProjectedStep, direction_
+from metamers.synthesis.settings import SynthesisSettings
 
 PIXELS = st.lists(st.floats(-1, 2, width=32), min_size=12, max_size=12)
 
 
 def recipe(pixel_range=(0.0, 1.0), gradient="raw"):
     budget = {"total_steps": 8, "steps_per_turn": 2}
-    return Settings.of(
+    return SynthesisSettings.of(
         {
             "preset": "paper",
             "budget": budget,
@@ -24,10 +24,10 @@ def recipe(pixel_range=(0.0, 1.0), gradient="raw"):
     )
 
 
-def plainly(wanted, bound, centers, images, gradient, rate):
+def plainly(settings, bound, centers, images, gradient, rate):
     """The projection as `metamers.synthesis.bounds` has it, then the clamp."""
     moved = bound.project_(images - rate * gradient, centers)
-    return moved if wanted.pixel_range is None else moved.clamp(*wanted.pixel_range)
+    return moved if settings.pixel_range is None else moved.clamp(*settings.pixel_range)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
@@ -41,15 +41,15 @@ def test_step_equals_moving_projecting_and_clamping(
         torch.tensor(values, dtype=torch.float32).view(2, 3, 1, 2)
         for values in (centers, images, gradient)
     )
-    wanted, bound = recipe(pixel_range), Bound(norm, "initial", radius)
-    expected = plainly(wanted, bound, centers, images, gradient, 0.5)
-    descent = Descent.of(wanted, bound, centers)
+    settings, bound = recipe(pixel_range), Bound(norm, "initial", radius)
+    expected = plainly(settings, bound, centers, images, gradient, 0.5)
+    descent = ProjectedStep.of(settings, bound, centers)
     descent.step_(images, gradient.clone(), 0.5)
     assert torch.equal(images, expected)
 
 
 def test_bound_that_never_binds_is_not_computed():
-    descent = Descent.of(recipe(), Bound("l2", "initial", 10_000), torch.zeros(2, 3, 4, 4))
+    descent = ProjectedStep.of(recipe(), Bound("l2", "initial", 10_000), torch.zeros(2, 3, 4, 4))
     assert descent.interval == (0.0, 1.0)
     assert descent.ball is None
 

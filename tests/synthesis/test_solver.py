@@ -7,9 +7,9 @@ import torch
 from fixtures import small_network
 
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.objective import Share, Target, combined_gradient
+from metamers.synthesis.objective import Assignment, ModelObjective, combined_gradient
 from metamers.synthesis.projected_step import direction_
-from metamers.synthesis.settings import Settings, presets, turns
+from metamers.synthesis.settings import SynthesisSettings, presets, turns
 from metamers.synthesis.solver import Interrupted, State, synthesize, to_8_bits
 
 FREE = Bound("linf", "initial", 10_000)
@@ -17,7 +17,7 @@ FREE = Bound("linf", "initial", 10_000)
 
 def settings(**changes):
     budget = {"total_steps": 24, "steps_per_turn": 2}
-    return Settings.of({"preset": "paper", "budget": budget} | changes)
+    return SynthesisSettings.of({"preset": "paper", "budget": budget} | changes)
 
 
 def rate_of(recipe, repetitions):
@@ -71,7 +71,7 @@ def synthesize_start(networks, references, image_ids, recipe, seed):
 
 def test_preset_feather2023_equals_the_predecessors_rule(references, image_ids):
     network = small_network(11, rectified=False)
-    recipe = Settings.of(
+    recipe = SynthesisSettings.of(
         {
             "preset": "feather2023",
             "budget": {"total_steps": 24, "steps_per_turn": 3},
@@ -164,8 +164,8 @@ def test_stop_gives_up_the_turn_and_keeps_the_state(networks, references, image_
 
 def test_mean_gradient_is_the_mean_of_the_models_gradients(networks, references):
     images = references.flip(0).contiguous()
-    targets = [Target.of(network, references) for network in networks.values()]
-    shares = [Share(index, target) for index, target in enumerate(targets)]
+    targets = [ModelObjective.of(network, references) for network in networks.values()]
+    shares = [Assignment(index, target) for index, target in enumerate(targets)]
     mean, _ = combined_gradient(shares, images)
     alone = torch.stack([target.gradient(images)[0] for target in targets]).mean(0)
     torch.testing.assert_close(mean, alone)
@@ -179,10 +179,10 @@ def test_worst_model_takes_the_largest_loss_of_each_image(networks, references, 
 
 
 def test_raw_gradient_does_not_depend_on_the_batch_size(networks, references):
-    target = Target.of(networks["net0"], references)
+    target = ModelObjective.of(networks["net0"], references)
     images = references.flip(0).contiguous()
     gradient, _ = target.gradient(images)
-    pair = Target.of(networks["net0"], references[:2])
+    pair = ModelObjective.of(networks["net0"], references[:2])
     assert torch.equal(pair.gradient(images[:2])[0], gradient[:2])
 
 
@@ -254,7 +254,7 @@ def test_pixels_that_are_not_finite_are_refused_though_the_loss_is(networks, ref
 
 def test_stored_losses_are_those_of_the_8_bit_images(networks, references, image_ids):
     result = synthesize(networks, references, image_ids, FREE, settings())
-    target = Target.of(networks["net1"], references)
+    target = ModelObjective.of(networks["net1"], references)
     again = target.losses(to_8_bits(result.metamers).float() / 255).numpy()
     np.testing.assert_allclose(result.losses_stored[:, 1], again, rtol=1e-6)
     assert not np.array_equal(result.losses_stored, result.losses_after)

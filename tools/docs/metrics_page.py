@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from metamers.evaluation.metrics.registry import MEASURES, TABLE_1, WEIGHTS, Measure
+from metamers.evaluation.metrics.registry import MEASURES, TABLE_1, WEIGHTS, MetricSpec
 
 _HEADING = """# Image metrics
 
@@ -35,7 +35,7 @@ edit. A test compares the two. Values are in the table [`image_metrics`](tables.
 """
 
 
-def markdown(cards: Iterable[Measure] = tuple(MEASURES.values())) -> str:
+def markdown(cards: Iterable[MetricSpec] = tuple(MEASURES.values())) -> str:
     """Return the page: the paper's nine metrics, then those that stand beside them."""
     listed = list(cards)
     own = [card for card in listed if card.name in TABLE_1]
@@ -45,7 +45,7 @@ def markdown(cards: Iterable[Measure] = tuple(MEASURES.values())) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _card(card: Measure) -> str:
+def _card(card: MetricSpec) -> str:
     better = {"up": "higher", "down": "lower", "neither": "neither"}[card.better]
     rows = {
         "definition": card.definition,
@@ -60,7 +60,7 @@ def _card(card: Measure) -> str:
     return f"### {card.label}\n\n`{card.name}`\n\n| | |\n|---|---|\n{lines}\n"
 
 
-def _weights(card: Measure) -> str:
+def _weights(card: MetricSpec) -> str:
     if not card.weights:
         return "none beyond the zoo's"
     row = WEIGHTS[card.weights]

@@ -4,7 +4,7 @@ from metamers import snakemake_script
 from metamers.evaluation import accuracy
 from metamers.storage import tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 found = accuracy.check(
     tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),

@@ -6,7 +6,7 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.storage import provenance
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 config = snakemake.params.config
 found = tabulate.compare_with_paper(snakemake.input, config, snakemake.params.zoo)

@@ -5,9 +5,9 @@ from pathlib import Path
 from metamers import snakemake_script
 from metamers.figures import registry, save
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
-material = registry.Material.read(
+material = registry.FigureInputs.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,

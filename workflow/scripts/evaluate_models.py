@@ -6,9 +6,9 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.evaluation import evaluators
 from metamers.execution import devices
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
 with devices.held(snakemake.config["engine"]["device"]) as device:
@@ -22,7 +22,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
             snakemake.params.with_power,
         ),
         snakemake.params.models,
-        Store(Path(snakemake.params.store)),
+        ResultCache(Path(snakemake.params.store)),
         snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,

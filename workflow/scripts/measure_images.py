@@ -7,9 +7,9 @@ from metamers.evaluation import image_metrics
 from metamers.evaluation.evaluators import subjects
 from metamers.execution import devices
 from metamers.storage import tables
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
 with devices.held(snakemake.config["engine"]["device"]) as device:
@@ -22,7 +22,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
             len(snakemake.params.shards),
         ),
         snakemake.params.networks,
-        Store(Path(snakemake.params.store)),
+        ResultCache(Path(snakemake.params.store)),
         snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.revision,

@@ -6,7 +6,7 @@ from metamers.execution import devices
 from metamers.images import references
 from metamers.storage import tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
 draws = zip(snakemake.params.references, map(references.load, snakemake.input.images), strict=True)

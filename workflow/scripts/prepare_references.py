@@ -6,7 +6,7 @@ from metamers import snakemake_script
 from metamers.images import references
 from metamers.storage import tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 rows, pixels = references.prepare(
     snakemake.params.data,

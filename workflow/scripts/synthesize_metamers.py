@@ -8,10 +8,10 @@ from metamers.execution import checkpoints, runner
 from metamers.images import references
 from metamers.storage import metamers, tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-work = runner.Work(
+work = runner.SynthesisSpec(
     condition=Condition.of(snakemake.wildcards),
     models=snakemake.params.models,
     depth=snakemake.params.depth,
@@ -24,7 +24,7 @@ work = runner.Work(
 checkpoint = Path(snakemake.params.checkpoint)
 delivery = runner.run(
     work,
-    runner.Engine(**snakemake.config["engine"]),
+    runner.ExecutionSettings(**snakemake.config["engine"]),
     *references.load(snakemake.input.references),
     snakemake_script.cache_folder(snakemake.params.cache),
     checkpoint,

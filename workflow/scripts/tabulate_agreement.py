@@ -3,7 +3,7 @@
 from metamers import snakemake_script
 from metamers.storage import provenance, tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 found = tables.read(tables.GRADIENT_AGREEMENT, snakemake.input, categories=True)
 stamp = provenance.stamp(snakemake.params.config)

@@ -4,7 +4,7 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.storage import provenance, tables, traces
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 stamp = provenance.stamp(snakemake.params.config)
 found = {

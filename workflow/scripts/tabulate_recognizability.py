@@ -4,7 +4,7 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.storage import provenance, tables
 
-snakemake_script.begin(snakemake)
+snakemake_script.start_logging(snakemake)
 
 found = tabulate.recognizability(
     tables.read(tables.PREDICTIONS, snakemake.input.predictions),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metamers import bootstrap
 from metamers.analysis import recognizability
-from metamers.analysis.recognition_matrix import Cell, alike, cells, contrast, select
+from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells, contrast, select
 from metamers.config.plan import Plan
 from metamers.evaluation.similarity import sample_size as power
 from metamers.images.crops import photograph_of
@@ -42,7 +42,7 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunResults:
     """A run's results, as far as claims rest on them.
 
     Attributes
@@ -59,7 +59,7 @@ class Evidence:
 
     plan: Plan
     zoo: Mapping[str, ModelSpec]
-    recognised: Mapping[str, Sequence[Cell]]
+    recognised: Mapping[str, Sequence[RecognitionMatrix]]
     image_metrics: pd.DataFrame
     regression: pd.DataFrame
     power: pd.DataFrame
@@ -67,7 +67,7 @@ class Evidence:
     @classmethod
     def of(
         cls, plan: Plan, zoo: Mapping[str, ModelSpec], found: Mapping[str, pd.DataFrame]
-    ) -> Evidence:
+    ) -> RunResults:
         """Gather what a plan and its tables, by name, say."""
         judged = found["recognition"]
         for name, value in RULE.items():
@@ -86,7 +86,7 @@ class Evidence:
         cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
         return "photographs" if cropped else "images"
 
-    def similar(self, experiment: str) -> list[list[Cell]]:
+    def similar(self, experiment: str) -> list[list[RecognitionMatrix]]:
         """Return the cells of an experiment, those together that differ in their set alone."""
         return list(alike(self.recognised.get(experiment, ())).values())
 
@@ -105,7 +105,7 @@ class Evidence:
         return min(fractions, key=fractions.__getitem__), max(fractions, key=fractions.__getitem__)
 
 
-def ensemble_gain(evidence: Evidence) -> Effect | str:
+def ensemble_gain(evidence: RunResults) -> Effect | str:
     """Return how much better ensembles transfer than the single models that are their members.
 
     Where no single model is a member of an ensemble, all single models are meant.
@@ -123,7 +123,7 @@ def ensemble_gain(evidence: Evidence) -> Effect | str:
     return _pooled(own or every, evidence, kind, absent)
 
 
-def kept_late(evidence: Evidence) -> Effect | str:
+def kept_late(evidence: RunResults) -> Effect | str:
     """Return late less early recognizability of ensembles of convolutional networks."""
     early, late = evidence.stages()
     by_condition = {cell.condition: cell for cell in evidence.recognised.get("main", ())}
@@ -136,7 +136,7 @@ def kept_late(evidence: Evidence) -> Effect | str:
     return _pooled(parts, evidence, "CNN ensembles", "no CNN ensemble at two stages")
 
 
-def transformer_deficit(evidence: Evidence) -> Effect | str:
+def transformer_deficit(evidence: RunResults) -> Effect | str:
     """Return how much better CNN ensembles transfer than equally trained transformer ensembles."""
     parts = []
     for similar in evidence.similar("main"):
@@ -155,7 +155,7 @@ def transformer_deficit(evidence: Evidence) -> Effect | str:
     )
 
 
-def bound_loss(evidence: Evidence) -> Effect | str:
+def bound_loss(evidence: RunResults) -> Effect | str:
     """Return how much recognizability a bound of 8/255 around the start costs, of all models."""
     bounds = evidence.plan.config["bounds"]
     radius = {
@@ -173,7 +173,7 @@ def bound_loss(evidence: Evidence) -> Effect | str:
     return _pooled(parts, evidence, "pairs of bounds", "no bound of 8/255 beside a wider one")
 
 
-def naturalness(evidence: Evidence) -> Effect | str:
+def naturalness(evidence: RunResults) -> Effect | str:
     """Return how much higher robust ensembles' CLIP-IQA is than that of standard ones, late."""
     rows = evidence.image_metrics
     main = {cell.condition[2] for cell in evidence.recognised.get("main", ())}
@@ -201,7 +201,7 @@ def naturalness(evidence: Evidence) -> Effect | str:
     return Effect(float(values.mean()), float(low), float(high), n)
 
 
-def spread(evidence: Evidence) -> Effect | str:
+def spread(evidence: RunResults) -> Effect | str:
     """Return the standard deviation of a divergence of 80 images, over evaluators and sets.
 
     Divergences without room to spread are left out (`power.has_room`). All share their
@@ -229,7 +229,7 @@ def spread(evidence: Evidence) -> Effect | str:
     return Effect(float(rows["sd"].mean()), low, high, n, len(means))
 
 
-def robust_members(evidence: Evidence) -> Effect | str:
+def robust_members(evidence: RunResults) -> Effect | str:
     """Return the coefficient of the share of robust members, size and family held fixed."""
     rows = evidence.regression
     if rows.empty:
@@ -240,7 +240,7 @@ def robust_members(evidence: Evidence) -> Effect | str:
     return Effect(row["coefficient"], row["low"], row["high"], f"{row['n']} mixed sets")
 
 
-def _pooled(parts: Sequence[Part], evidence: Evidence, what: str, absent: str) -> Effect | str:
+def _pooled(parts: Sequence[Part], evidence: RunResults, what: str, absent: str) -> Effect | str:
     judged = [part for part in parts if part[0]]
     if not judged:
         return absent
@@ -250,5 +250,5 @@ def _pooled(parts: Sequence[Part], evidence: Evidence, what: str, absent: str) -
     return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
 
 
-def _generator(evidence: Evidence) -> np.random.Generator:
+def _generator(evidence: RunResults) -> np.random.Generator:
     return np.random.default_rng(evidence.plan.config["seed"])

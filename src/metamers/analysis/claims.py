@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from metamers.analysis import claim_effects
-from metamers.analysis.claim_effects import Effect, Evidence
+from metamers.analysis.claim_effects import Effect, RunResults
 from metamers.storage import tables
 from metamers.storage.provenance import RANDOM_WEIGHTS
 
@@ -33,7 +33,7 @@ class Claim:
     statement: str
     place: str
     measure: str
-    effect: Callable[[Evidence], Effect | str]
+    effect: Callable[[RunResults], Effect | str]
     confirms: Literal["above", "below"] = "above"
     threshold: float = 0.0
 
@@ -101,7 +101,7 @@ CLAIMS = (
 )
 
 
-def judge(evidence: Evidence) -> pd.DataFrame:
+def judge(evidence: RunResults) -> pd.DataFrame:
     """Return a verdict on each claim.
 
     Confirmed or refuted where the whole interval lies on one side of the threshold, undecided

@@ -14,7 +14,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 from metamers import bootstrap
 from metamers.analysis import recognizability
 from metamers.analysis.recognition import Members
-from metamers.analysis.recognition_matrix import Cell, cells, select
+from metamers.analysis.recognition_matrix import RecognitionMatrix, cells, select
 from metamers.storage import tables
 
 Array = NDArray[np.float64]
@@ -68,7 +68,7 @@ def mixed_sets(
     return pd.DataFrame(rows, columns=tables.MIXED_SETS.schema.names)
 
 
-def adjusted_means(chosen: Sequence[Cell]) -> Array:
+def adjusted_means(chosen: Sequence[RecognitionMatrix]) -> Array:
     """Return each set's mean with differences between evaluators removed.
 
     Least squares of ``share = set + evaluator``, with evaluators' effects summing to zero; of

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from metamers import bootstrap
-from metamers.analysis.recognition_matrix import Cell, Experiments, cells, contrast, select
+from metamers.analysis.recognition_matrix import (
+    Experiments,
+    RecognitionMatrix,
+    cells,
+    contrast,
+    select,
+)
 from metamers.storage import tables
 
 _GROUPS = ("held_out", "members")
@@ -49,13 +55,15 @@ def recipe_effects(
     return pd.DataFrame(rows, columns=tables.RECIPE_EFFECTS.schema.names)
 
 
-def _apart(cell: Cell) -> tuple[str, ...]:
+def _apart(cell: RecognitionMatrix) -> tuple[str, ...]:
     """Return all that identifies a cell but its recipe."""
     references, _, *rest = cell.condition
     return (references, *rest, cell.rule, cell.ways)
 
 
-def _effects(cell: Cell, baseline: Cell, seed: int) -> list[dict[str, Any]]:
+def _effects(
+    cell: RecognitionMatrix, baseline: RecognitionMatrix, seed: int
+) -> list[dict[str, Any]]:
     rows = []
     for group in _GROUPS:
         evaluators, difference = contrast(cell, [baseline], group)

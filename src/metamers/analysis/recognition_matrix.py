@@ -17,7 +17,7 @@ Experiments = Mapping[str, Sequence[Any]]
 
 
 @dataclass(frozen=True)
-class Cell:
+class RecognitionMatrix:
     """Who recognised which metamer of one condition, by one rule.
 
     Attributes
@@ -73,7 +73,7 @@ class Cell:
         }
 
 
-def cells(recognition: pd.DataFrame) -> list[Cell]:
+def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
     """Return the matrices of a frame with the columns of the table `recognition`.
 
     Raises
@@ -98,7 +98,9 @@ def conditions_of(experiments: Experiments) -> dict[str, list[tuple[str, ...]]]:
     }
 
 
-def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, list[Cell]]]:
+def select(
+    found: Iterable[RecognitionMatrix], experiments: Experiments
+) -> list[tuple[str, list[RecognitionMatrix]]]:
     """Return the cells of each experiment, in the order of its conditions.
 
     Raises
@@ -106,7 +108,7 @@ def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, l
     ValueError
         If an experiment asks for a condition that has no predictions.
     """
-    by_condition: dict[tuple[str, ...], list[Cell]] = {}
+    by_condition: dict[tuple[str, ...], list[RecognitionMatrix]] = {}
     for cell in found:
         by_condition.setdefault(cell.condition, []).append(cell)
     chosen = []
@@ -121,9 +123,11 @@ def select(found: Iterable[Cell], experiments: Experiments) -> list[tuple[str, l
     return chosen
 
 
-def alike(chosen: Iterable[Cell]) -> dict[tuple[tuple[str, str], ...], list[Cell]]:
+def alike(
+    chosen: Iterable[RecognitionMatrix],
+) -> dict[tuple[tuple[str, str], ...], list[RecognitionMatrix]]:
     """Return the cells that differ in their model set alone, by what they share."""
-    found: dict[tuple[tuple[str, str], ...], list[Cell]] = {}
+    found: dict[tuple[tuple[str, str], ...], list[RecognitionMatrix]] = {}
     for cell in chosen:
         shared = tuple((k, v) for k, v in cell.columns().items() if k != "model_set")
         found.setdefault(shared, []).append(cell)
@@ -131,7 +135,7 @@ def alike(chosen: Iterable[Cell]) -> dict[tuple[tuple[str, str], ...], list[Cell
 
 
 def contrast(
-    one: Cell, others: Sequence[Cell], group: str = "held_out"
+    one: RecognitionMatrix, others: Sequence[RecognitionMatrix], group: str = "held_out"
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Return how much more one cell is recognised than the mean of others.
 
@@ -161,7 +165,7 @@ def contrast(
     return names, one.recognised[chosen] - mean
 
 
-def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:
+def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> RecognitionMatrix:
     evaluator, evaluators = pd.factorize(rows["evaluator"], sort=True)
     image, images = pd.factorize(rows["image_id"], sort=True)
     shape = (len(evaluators), len(images))
@@ -177,7 +181,7 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> Cell:
         flag[evaluator] = rows[name]
     names = tuple(map(str, key))
     photographs, shares = _by_photograph(list(map(str, images)), recognised)
-    return Cell(
+    return RecognitionMatrix(
         names[:-2],
         names[-2],
         names[-1],

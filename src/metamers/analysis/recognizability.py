@@ -10,7 +10,14 @@ import pandas as pd
 
 from metamers import bootstrap
 from metamers.analysis.recognition import Members, recognition
-from metamers.analysis.recognition_matrix import Cell, Experiments, alike, cells, contrast, select
+from metamers.analysis.recognition_matrix import (
+    Experiments,
+    RecognitionMatrix,
+    alike,
+    cells,
+    contrast,
+    select,
+)
 from metamers.storage import tables
 
 __all__ = [
@@ -119,7 +126,7 @@ def ensemble_gain(
     return _frame(tables.ENSEMBLE_GAIN, rows)
 
 
-def _by_evaluator(cell: Cell, seed: int) -> pd.DataFrame:
+def _by_evaluator(cell: RecognitionMatrix, seed: int) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     low, high = bootstrap.share_interval(cell.recognised, generator)
     return pd.DataFrame(
@@ -136,7 +143,7 @@ def _by_evaluator(cell: Cell, seed: int) -> pd.DataFrame:
     )
 
 
-def mean_over(cell: Cell, group: str, seed: int) -> dict[str, Any]:
+def mean_over(cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
     """Return a cell's mean over a group: columns n_images to high of `recognizability_by_set`."""
     values = cell.recognised[cell.of(group)].astype(np.float64)
     shares = values.mean(axis=1)
@@ -155,7 +162,7 @@ def _frame(table: tables.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=table.schema.names)
 
 
-def _pooled(chosen: Sequence[Cell], group: str, seed: int) -> dict[str, Any]:
+def _pooled(chosen: Sequence[RecognitionMatrix], group: str, seed: int) -> dict[str, Any]:
     parts = [cell.part(group) for cell in chosen if cell.of(group).any()]
     if not parts:
         return {}
@@ -182,7 +189,9 @@ def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, 
     return found
 
 
-def _gain(ensemble: Cell, singles: Sequence[Cell], seed: int) -> dict[str, Any]:
+def _gain(
+    ensemble: RecognitionMatrix, singles: Sequence[RecognitionMatrix], seed: int
+) -> dict[str, Any]:
     evaluators, difference = contrast(ensemble, singles)
     if not evaluators:
         return {}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamers.analysis import claims, mixed_regression, mixed_sets, paper_comparison
 from metamers.analysis import recognizability as analysis
-from metamers.analysis.claim_effects import Evidence
+from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.config.plan import Plan
 from metamers.models import zoo
@@ -101,7 +101,7 @@ def compare_with_paper(
             run,
             config["seed"],
         ),
-        "claims": claims.judge(Evidence.of(plan, specs, found)),
+        "claims": claims.judge(RunResults.of(plan, specs, found)),
     }
 
 

@@ -153,11 +153,11 @@ def _speed(
         return None
     import torch
 
-    from metamers.execution.runner import Engine
+    from metamers.execution.runner import ExecutionSettings
     from metamers.preflight import speed
 
     torch.set_num_threads(1)  # as the rule of the workflow has it
-    engine = Engine(**plan.config["engine"])
+    engine = ExecutionSettings(**plan.config["engine"])
     batch = max(2, min(engine.batch_size, most_images // len(plan.shards)))
     side = plan.config["preprocessing"]["size"]
     return speed.probe(zoo.specs(plan.used_rows), plan.config["stages"], costs, engine, side, batch)

@@ -14,7 +14,7 @@ from metamers.models import zoo
 from metamers.models.weights import cache as weights
 from metamers.models.weights import lock, survey, verification
 from metamers.models.weights.errors import WeightsError
-from metamers.models.weights.http import Access
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.survey import Finding
 from metamers.models.zoo import ModelSpec
 
@@ -49,7 +49,7 @@ def fetch(
     """Fetch what is missing, verify all, and record new hashes in the lock."""
     folder = cache or weights.default_cache()
     rows = {name: spec.weights for name, spec in _chosen(models, names).items()}
-    access = Access.of()
+    access = DownloadOptions.of()
     access = replace(access, mirror=mirror or access.mirror, offline=offline or access.offline)
     try:
         survey.fetch_all(rows, folder, access)

@@ -20,6 +20,6 @@ FIGURES = 3  # intervals of distances between sets, random weights flagged, titl
 ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")
 
 
-def deciding(engine: Mapping[str, Any]) -> dict[str, Any]:
+def reproducibility_settings(engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the engine that decide results; the others may change midway."""
     return {name: engine[name] for name in ENGINE if name in engine}

@@ -130,7 +130,7 @@ def _budgets(config: Mapping[str, Any], name: str, experiment: Mapping[str, Any]
     for recipe, size in product(experiment["recipes"], [largest]):
         if recipe in config["recipes"] and size:
             try:
-                settings.turns(settings.Settings.of(config["recipes"][recipe]), size, 0)
+                settings.turns(settings.SynthesisSettings.of(config["recipes"][recipe]), size, 0)
             except ValueError as error:
                 yield f"experiment {name!r}, recipe {recipe!r}: {error}"
 

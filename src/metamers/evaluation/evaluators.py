@@ -24,7 +24,7 @@ from metamers.models import pretrained, stages
 from metamers.models.zoo import ModelSpec
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 
 
@@ -45,7 +45,9 @@ class Evaluator:
         spec = ModelSpec.of(row)
         return cls(spec, pretrained.classifier(spec, cache).to(device), device, batch_size)
 
-    def look(self, pixels: Tensor, module: str) -> tuple[np.ndarray, Source]:
+    def probabilities_and_activations(
+        self, pixels: Tensor, module: str
+    ) -> tuple[np.ndarray, Source]:
         """Return class probabilities, ``(n, 1000)``, and a source of a module's activations.
 
         The activations are kept where they fit into `distances.BUDGET`, and computed again for
@@ -57,7 +59,7 @@ class Evaluator:
         probabilities, kept = [], []
         with torch.inference_mode():
             for batch in pixels.split(self.batch_size):
-                with stages.Listener(self.classifier, module) as listener:
+                with stages.ActivationRecorder(self.classifier, module) as listener:
                     probabilities.append(self._probabilities(batch))
                 if keep:
                     heard = stages.as_vectors(torch.as_tensor(listener.activation))
@@ -94,7 +96,7 @@ class Evaluator:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ConditionImages:
     """A condition's metamers with their references, ready to be judged.
 
     Attributes
@@ -135,7 +137,7 @@ def subjects(
     depths: Mapping[str, float],
     n_shards: int,
     with_power: Collection[str] = (),
-) -> list[Subject]:
+) -> list[ConditionImages]:
     """Read the metamers of some conditions, with their references.
 
     Parameters
@@ -160,7 +162,7 @@ def subjects(
         ids, pixels = draws[condition.references]
         rows = [ids.index(image_id) for image_id in metamers.image_ids]
         depth = depths.get(condition.stage, 0.0)
-        found.append(Subject(condition, metamers, pixels[rows], depth, path in with_power))
+        found.append(ConditionImages(condition, metamers, pixels[rows], depth, path in with_power))
     return found
 
 
@@ -197,9 +199,9 @@ def predict_references(
 
 
 def evaluate(
-    subjects: Sequence[Subject],
+    subjects: Sequence[ConditionImages],
     evaluators: Sequence[Mapping[str, Any]],
-    store: Store,
+    store: ResultCache,
     cache: Path,
     device: torch.device,
     batch_size: int,
@@ -219,7 +221,7 @@ def evaluate(
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
         if missing:
             evaluator = Evaluator.of(row, cache, device, batch_size)
-            for subject, frames in judge(evaluator, missing, seed):
+            for subject, frames in evaluate_conditions(evaluator, missing, seed):
                 store.put(subject.key(row, revision), frames)
         for subject in subjects:
             for name, frame in store.get(subject.key(row, revision)).items():
@@ -227,9 +229,9 @@ def evaluate(
     return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
 
-def judge(
-    evaluator: Evaluator, subjects: Sequence[Subject], seed: int
-) -> Iterator[tuple[Subject, dict[str, pd.DataFrame]]]:
+def evaluate_conditions(
+    evaluator: Evaluator, subjects: Sequence[ConditionImages], seed: int
+) -> Iterator[tuple[ConditionImages, dict[str, pd.DataFrame]]]:
     """Yield each condition with its answers, divergences, likeness and power, by one evaluator.
 
     Conditions of one stage and one draw share what the references give.
@@ -240,9 +242,11 @@ def judge(
         module = stages.module_at(network, evaluator.spec, subject.condition.stage, subject.depth)
         shared = (subject.condition.references, module, tuple(subject.metamers.image_ids))
         if held is None or held[0] != shared:
-            _, source = evaluator.look(subject.reference_pixels, module)
+            _, source = evaluator.probabilities_and_activations(subject.reference_pixels, module)
             held = (shared, ReferenceDistances.of(source, subject.metamers.image_ids))
-        probabilities, source = evaluator.look(subject.metamers.pixels, module)
+        probabilities, source = evaluator.probabilities_and_activations(
+            subject.metamers.pixels, module
+        )
         found = compare(
             held[1], source, subject.metamers.image_ids, seed, with_power=subject.with_power
         )

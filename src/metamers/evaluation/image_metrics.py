@@ -10,19 +10,19 @@ from typing import Any
 import pandas as pd
 import torch
 
-from metamers.evaluation.evaluators import Subject
+from metamers.evaluation.evaluators import ConditionImages
 from metamers.evaluation.metrics import compute, learned
 from metamers.models import pretrained
 from metamers.models.zoo import ModelSpec
-from metamers.storage.cache import Store
+from metamers.storage.cache import ResultCache
 
 BATCH_SIZE = 8
 
 
 def measure(
-    subjects: Sequence[Subject],
+    subjects: Sequence[ConditionImages],
     networks: Sequence[Mapping[str, Any]],
-    store: Store,
+    store: ResultCache,
     cache: Path,
     device: torch.device,
     revision: int,

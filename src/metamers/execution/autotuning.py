@@ -21,7 +21,7 @@ Step = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
-class Choices:
+class TunedSettings:
     """What was chosen for a job, and stays so when it goes on: other kernels, other bits.
 
     Attributes
@@ -40,7 +40,7 @@ class Choices:
     threads: int
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Choices:
+    def of(cls, values: Mapping[str, Any]) -> TunedSettings:
         """Read what `plain` returns."""
         return cls(bool(values["channels_last"]), dict(values["ways"]), int(values["threads"]))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from metamers.execution.autotuning import Choices
+from metamers.execution.autotuning import TunedSettings
 from metamers.execution.memory import is_exhausted
 from metamers.synthesis.objective import SMALLEST_BATCH
 from metamers.synthesis.solver import State, Synthesis
@@ -18,7 +18,7 @@ HELP = "docs/engine.md, 'Memory'"
 
 
 @dataclass
-class Part:
+class Batch:
     """Images that are made together.
 
     Attributes
@@ -56,8 +56,8 @@ class Progress:
     """
 
     finished: list[Finished] = field(default_factory=list)
-    waiting: list[Part] = field(default_factory=list)
-    choices: Choices | None = None
+    waiting: list[Batch] = field(default_factory=list)
+    choices: TunedSettings | None = None
     devices: list[str] = field(default_factory=list)
 
     def complete(self, n_images: int, batch_size: int) -> None:
@@ -73,7 +73,7 @@ class Progress:
         begun = [*(part.rows for part in self.finished), *(part.rows for part in self.waiting)]
         rest = np.setdiff1d(np.arange(n_images), np.concatenate([*begun, []]))
         self.waiting = halved(self.waiting, batch_size)
-        self.waiting += [Part(rest[rows]) for rows in split(len(rest), batch_size)]
+        self.waiting += [Batch(rest[rows]) for rows in split(len(rest), batch_size)]
 
 
 def split(n_images: int, batch_size: int) -> list[np.ndarray]:
@@ -86,7 +86,7 @@ def split(n_images: int, batch_size: int) -> list[np.ndarray]:
     return np.array_split(np.arange(n_images), n_batches)
 
 
-def halved(parts: Sequence[Part], most: int) -> list[Part]:
+def halved(parts: Sequence[Batch], most: int) -> list[Batch]:
     """Return the same parts, those of too many images cut into smaller ones, with their state.
 
     Images do not depend on each other, so nothing that was done is lost.
@@ -94,19 +94,19 @@ def halved(parts: Sequence[Part], most: int) -> list[Part]:
     return [piece for part in parts for piece in _pieces(part, most)]
 
 
-def _pieces(part: Part, most: int) -> list[Part]:
+def _pieces(part: Batch, most: int) -> list[Batch]:
     n_images, most = len(part.rows), max(most, SMALLEST_BATCH)
     if n_images <= most:
         return [part]
     # Three may become two and a lone one, which is padded: less than three all the same.
     pieces = np.array_split(np.arange(n_images), -(-n_images // most))
     if part.state is None:
-        return [Part(part.rows[piece]) for piece in pieces]
-    return [Part(part.rows[piece], part.state.select(piece)) for piece in pieces]
+        return [Batch(part.rows[piece]) for piece in pieces]
+    return [Batch(part.rows[piece], part.state.select(piece)) for piece in pieces]
 
 
-def go_through(
-    progress: Progress, make: Callable[[Part], Synthesis], save: Callable[[], None]
+def run_batches(
+    progress: Progress, make: Callable[[Batch], Synthesis], save: Callable[[], None]
 ) -> None:
     """Make all images of the batches that wait, and keep the progress.
 
@@ -142,7 +142,7 @@ def go_through(
 
 
 def _attempt(
-    part: Part, make: Callable[[Part], Synthesis], save: Callable[[], None]
+    part: Batch, make: Callable[[Batch], Synthesis], save: Callable[[], None]
 ) -> Synthesis | None:
     """Return what is made, or None if memory ran out and fewer images can be tried."""
     try:

@@ -20,8 +20,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from metamers.execution.autotuning import Choices
-from metamers.execution.batching import Finished, Part, Progress
+from metamers.execution.autotuning import TunedSettings
+from metamers.execution.batching import Batch, Finished, Progress
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.solver import Record, State, Synthesis
 
@@ -84,10 +84,10 @@ class Checkpoint:
             progress.finished.append(Finished(rows, _unpack_synthesis(tensors)))
         done = {row for finished in progress.finished for row in finished.rows.tolist()}
         for path, notes, tensors in self._readable([self.path] if self.path.exists() else []):
-            progress.choices = notes["choices"] and Choices.of(notes["choices"])
+            progress.choices = notes["choices"] and TunedSettings.of(notes["choices"])
             progress.devices = notes["devices"]
             progress.waiting = [
-                Part(np.asarray(part["rows"]), _unpack_state(str(index), part["turn"], tensors))
+                Batch(np.asarray(part["rows"]), _unpack_state(str(index), part["turn"], tensors))
                 for index, part in enumerate(notes["waiting"])
                 if not done.intersection(part["rows"])
             ]
@@ -99,7 +99,7 @@ class Checkpoint:
 
     def _write(self, path: Path, notes: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         metadata = {"format": FORMAT, "job": self.job, "notes": json.dumps(notes)}
-        write_whole(path, *_sealed(safetensors.torch.save(tensors, metadata)))
+        write_whole(path, *_with_checksum(safetensors.torch.save(tensors, metadata)))
 
     def _readable(
         self, paths: list[Path]
@@ -158,7 +158,7 @@ def set_aside(path: Path) -> Path:
     raise CheckpointError(f"there are 999 refused checkpoints beside {path}: delete some")
 
 
-def _sealed(payload: bytes) -> tuple[bytes, bytes]:
+def _with_checksum(payload: bytes) -> tuple[bytes, bytes]:
     return hashlib.sha256(payload).hexdigest().encode(), payload
 
 

@@ -12,23 +12,23 @@ import torch
 from torch import Tensor
 
 from metamers.execution import autotuning, memory, ways
-from metamers.execution.autotuning import Choices, Step
+from metamers.execution.autotuning import Step, TunedSettings
 from metamers.execution.memory import GIB
-from metamers.execution.offloading import Fleet, Weights, uses_of
-from metamers.execution.precision import HalfFeatures
-from metamers.execution.settings import Engine
+from metamers.execution.offloading import ModelOffloader, Weights, uses_of
+from metamers.execution.precision import Bfloat16Features
+from metamers.execution.settings import ExecutionSettings
 from metamers.models import stages
-from metamers.synthesis.objective import SMALLEST_BATCH, Activations, Place, Target
+from metamers.synthesis.objective import SMALLEST_BATCH, Activations, ModelObjective, Placement
 
 # Of the memory that a GPU has free, what the weights of a set may take if nothing is said.
 WEIGHTS_SHARE = 0.5
 
-Features = stages.Features | HalfFeatures
+Features = stages.Features | Bfloat16Features
 Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Need:
+class BytesPerImage:
     """Bytes that a model takes for each image: kept for its reference, and during a step."""
 
     activation: int
@@ -36,7 +36,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Crew:
+class DeviceEnsemble:
     """The models of a set, ready to work.
 
     Attributes
@@ -54,9 +54,9 @@ class Crew:
     """
 
     functions: Mapping[str, Activations]
-    fleet: Fleet
-    needs: Mapping[str, Need]
-    choices: Choices
+    fleet: ModelOffloader
+    needs: Mapping[str, BytesPerImage]
+    choices: TunedSettings
     device: torch.device
 
     @classmethod
@@ -64,10 +64,10 @@ class Crew:
         cls,
         features: Mapping[str, Features],
         images: Tensor,
-        engine: Engine,
+        engine: ExecutionSettings,
         turns: Sequence[Sequence[int]],
-        choices: Choices | None = None,
-    ) -> Crew:
+        choices: TunedSettings | None = None,
+    ) -> DeviceEnsemble:
         """Put models to work.
 
         Parameters
@@ -92,12 +92,12 @@ class Crew:
         needs = {name: _need(one, placed[:SMALLEST_BATCH]) for name, one in functions.items()}
         if choices is None:
             chosen = _ways(features, fleet, placed, engine)
-            choices = Choices(layout, chosen, _threads(functions, placed, engine))
+            choices = TunedSettings(layout, chosen, _threads(functions, placed, engine))
         for name in [name for name, way in choices.ways.items() if way == "compiled"]:
             functions[name] = fleet.features(name, ways.compiled(features[name], placed))
         return cls(functions, fleet, needs, choices, device)
 
-    def places(self, n_images: int) -> dict[str, Place]:
+    def places(self, n_images: int) -> dict[str, Placement]:
         """Return where the references' activations of a batch are kept, and log it."""
         sizes = {name: need.activation * n_images for name, need in self.needs.items()}
         working = n_images * max(need.step for need in self.needs.values())
@@ -111,7 +111,7 @@ class Crew:
         )
         return places
 
-    def graphs(self, places: Mapping[str, Place]) -> list[str]:
+    def graphs(self, places: Mapping[str, Placement]) -> list[str]:
         """Return the models whose steps are replayed from CUDA graphs.
 
         What a graph has recorded must stay where it was; the bits are those of an eager step.
@@ -128,10 +128,10 @@ def to_device(images: Tensor, device: torch.device, channels_last: bool) -> Tens
 
 def assembled(
     features: Mapping[str, Features],
-    engine: Engine,
+    engine: ExecutionSettings,
     turns: Sequence[Sequence[int]],
     channels_last: bool,
-) -> Fleet:
+) -> ModelOffloader:
     """Return the fleet of some models, laid out, none of which is on the device yet."""
     device = engine.torch_device()
     layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -140,10 +140,10 @@ def assembled(
         for name, one in features.items()
     }
     sizes = {name: one.nbytes for name, one in weights.items()}
-    return Fleet(weights, sizes, _budget(engine), uses_of(turns, list(features)))
+    return ModelOffloader(weights, sizes, _budget(engine), uses_of(turns, list(features)))
 
 
-def _budget(engine: Engine) -> float:
+def _budget(engine: ExecutionSettings) -> float:
     """Return the bytes that the weights of a set may take on the device."""
     device = engine.torch_device()
     if engine.model_memory is not None:
@@ -151,18 +151,18 @@ def _budget(engine: Engine) -> float:
     return WEIGHTS_SHARE * memory.free_on(device) if device.type == "cuda" else float("inf")
 
 
-def _need(function: Activations, images: Tensor) -> Need:
+def _need(function: Activations, images: Tensor) -> BytesPerImage:
     """Measure on a few images what a model takes for each."""
-    target = Target.of(function, images)
+    target = ModelObjective.of(function, images)
     activation = torch.as_tensor(target.activations).nbytes
     step = memory.step_bytes(lambda: target.gradient(images), images.device)
-    return Need(-(-activation // len(images)), -(-step // len(images)))
+    return BytesPerImage(-(-activation // len(images)), -(-step // len(images)))
 
 
 def _layout(
     features: Mapping[str, Features],
     images: Tensor,
-    engine: Engine,
+    engine: ExecutionSettings,
     turns: Sequence[Sequence[int]],
 ) -> bool:
     """Return whether channels come last: as it is said, or as it is faster."""
@@ -174,7 +174,7 @@ def _layout(
         fleet = assembled(features, engine, turns, channels_last)
         placed = to_device(images, device, channels_last)
         targets = [
-            Target.of(fleet.features(name, one), placed, "recomputed")
+            ModelObjective.of(fleet.features(name, one), placed, "recomputed")
             for name, one in features.items()
         ]
         return lambda: torch.stack([target.gradient(placed.flip(0))[0] for target in targets])
@@ -190,7 +190,10 @@ def _layout(
 
 
 def _ways(
-    features: Mapping[str, Features], fleet: Fleet, images: Tensor, engine: Engine
+    features: Mapping[str, Features],
+    fleet: ModelOffloader,
+    images: Tensor,
+    engine: ExecutionSettings,
 ) -> dict[str, str]:
     """Return for each model the way to run its steps that is fastest here."""
     if engine.compile == "never" or not images.is_cuda or not fleet.is_whole:
@@ -198,7 +201,7 @@ def _ways(
         return dict.fromkeys(features, ways.WAYS[0])
     chosen = {}
     for name, one in features.items():
-        fleet.bring(name)
+        fleet.load(name)
 
         def attempt(images: Tensor, name: str = name, one: Features = one) -> str:
             candidates = ways.candidates(one, images)
@@ -210,14 +213,16 @@ def _ways(
     return chosen
 
 
-def _threads(functions: Mapping[str, Activations], images: Tensor, engine: Engine) -> int:
+def _threads(
+    functions: Mapping[str, Activations], images: Tensor, engine: ExecutionSettings
+) -> int:
     """Return how many threads work: those given, or the fastest number up to that; 0 on a GPU."""
     given = torch.get_num_threads()
     if images.is_cuda:
         return 0
     if engine.threads == "given" or given == 1:
         return given
-    targets = [Target.of(function, images, "recomputed") for function in functions.values()]
+    targets = [ModelObjective.of(function, images, "recomputed") for function in functions.values()]
     moved = images.flip(0)
 
     def prepare(count: int) -> Step:

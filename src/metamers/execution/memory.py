@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from metamers.synthesis.objective import Place
+from metamers.synthesis.objective import Placement
 
 GIB = 2**30
 # What is left free: workspaces of convolutions, fragments, other processes that grow.
@@ -17,7 +17,7 @@ RESERVE = 0.1
 
 def place_activations(
     sizes: Mapping[str, int], device_free: int, host_free: int
-) -> dict[str, Place]:
+) -> dict[str, Placement]:
     """Return where each model's activations of the references of a batch are kept.
 
     On the device as long as they fit, largest last; then in pinned memory of the host, fetched
@@ -30,7 +30,7 @@ def place_activations(
     device_free, host_free
         Bytes that may be used for them. On a CPU there is no other host: 0.
     """
-    places: dict[str, Place] = {}
+    places: dict[str, Placement] = {}
     for name in sorted(sizes, key=lambda name: (sizes[name], name)):
         size = sizes[name]
         if size <= device_free:

@@ -18,7 +18,7 @@ GIB = 2**30
 
 def evictions(
     resident: Sequence[str],
-    wanted: str,
+    reference_activation: str,
     sizes: Mapping[str, int],
     budget: float,
     next_use: Mapping[str, int],
@@ -44,7 +44,7 @@ def evictions(
     leaving: list[str] = []
     held = sum(sizes[name] for name in resident)
     for name in sorted(resident, key=lambda name: (-next_use[name], name)):
-        if held + sizes[wanted] <= budget:
+        if held + sizes[reference_activation] <= budget:
             break
         leaving.append(name)
         held -= sizes[name]
@@ -101,7 +101,7 @@ class Weights:
 
 
 @dataclass
-class Fleet:
+class ModelOffloader:
     """The models of a set, of which as many are on the device as the budget allows.
 
     Attributes
@@ -133,7 +133,7 @@ class Fleet:
         """Return whether all models fit on the device together."""
         return sum(self.sizes.values()) <= self.budget
 
-    def bring(self, name: str) -> None:
+    def load(self, name: str) -> None:
         """See to it that a model is on the device."""
         if name in self.resident:
             return
@@ -149,7 +149,7 @@ class Fleet:
         """Return a model's function from images to activations, which brings the model first."""
 
         def brought(images: Tensor) -> Tensor:
-            self.bring(name)
+            self.load(name)
             return function(images)
 
         return brought

@@ -12,17 +12,17 @@ import torch
 
 from metamers import __version__
 from metamers.execution.batching import Finished, Progress
-from metamers.execution.settings import Engine
-from metamers.execution.spec import Work
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.storage import provenance, tables
 from metamers.storage.metamers import Metamers
 from metamers.synthesis.gradient_agreement import pairs
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import to_8_bits
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SynthesisOutputs:
     """What a job hands over: the metamers of a shard, and the rows of two tables.
 
     Attributes
@@ -40,9 +40,9 @@ class Delivery:
     agreement: pd.DataFrame
 
 
-def joined(
-    work: Work,
-    engine: Engine,
+def join_batches(
+    work: SynthesisSpec,
+    engine: ExecutionSettings,
     progress: Progress,
     ids: Sequence[str],
     digest: str,
@@ -78,10 +78,10 @@ def joined(
     )
 
 
-def _notes(work: Work, engine: Engine, progress: Progress) -> dict[str, Any]:
+def _notes(work: SynthesisSpec, engine: ExecutionSettings, progress: Progress) -> dict[str, Any]:
     return {
         "condition": work.condition.columns(),
-        "settings": Settings.of(work.recipe).stamp(),
+        "settings": SynthesisSettings.of(work.recipe).stamp(),
         "bound": dict(work.bound),
         "depth": work.depth,
         "seed": work.seed,
@@ -89,14 +89,14 @@ def _notes(work: Work, engine: Engine, progress: Progress) -> dict[str, Any]:
         "version": __version__,
         "commit": provenance.commit(),
         "torch": torch.__version__,
-        "engine": engine.deciding(),
+        "engine": engine.reproducibility_settings(),
         "choices": progress.choices and progress.choices.plain(),
         "batches": sorted(len(part.rows) for part in progress.finished),
         "device": ", then ".join(progress.devices),
     }
 
 
-def trace(work: Work, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+def trace(work: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
     """Return the rows of table ``traces``: an image's loss at the end of each turn."""
     names = np.array([row["name"] for row in work.models], dtype=object)
     parts = [_trace(part, ids, names) for part in progress.finished]
@@ -124,7 +124,7 @@ def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFram
     )
 
 
-def gradient_agreement(work: Work, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+def gradient_agreement(work: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
     """Return the rows of table ``gradient_agreement``: cosines of two models' gradients."""
     names = [row["name"] for row in work.models]
     rows = [

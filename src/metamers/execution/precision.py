@@ -38,7 +38,7 @@ def prepare(precision: str, device: torch.device) -> None:
         backend.allow_tf32 = mode == "tf32"
 
 
-class HalfFeatures(nn.Module):
+class Bfloat16Features(nn.Module):
     """Features whose convolutions and products of matrices take bfloat16 (torch's autocast).
 
     Reductions and normalisations stay float32. Attributes are those of

@@ -14,17 +14,25 @@ from metamers.execution.batching import split
 from metamers.execution.checkpoints import Checkpoint
 from metamers.execution.device_ensemble import Features
 from metamers.execution.devices import device_of
-from metamers.execution.outputs import Delivery
-from metamers.execution.settings import Engine
-from metamers.execution.shifts import Shift
-from metamers.execution.spec import Work, content_digest
+from metamers.execution.outputs import SynthesisOutputs
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.shifts import BatchRun
+from metamers.execution.spec import SynthesisSpec, content_digest
 from metamers.models import batch_norm, pretrained, stages
 from metamers.models.classifier import Classifier
 from metamers.models.zoo import ModelSpec
 from metamers.synthesis.objective import SMALLEST_BATCH
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 
-__all__ = ["Engine", "Work", "deal", "device_of", "prepare_features", "run", "split"]
+__all__ = [
+    "ExecutionSettings",
+    "SynthesisSpec",
+    "deal",
+    "device_of",
+    "prepare_features",
+    "run",
+    "split",
+]
 
 
 def deal(image_ids: Sequence[str], shard: str) -> list[int]:
@@ -37,15 +45,15 @@ def prepare_features(
     spec: ModelSpec,
     stage: str,
     depth: float,
-    engine: Engine,
+    engine: ExecutionSettings,
     cache: Path,
     images: Tensor,
     identity_relu: bool,
 ) -> Features:
     """Return a model's function from images to the stage's activation, on the device.
 
-    For one model on its own; a job has a `metamers.execution.device_ensemble.Crew`. What float32
-    means on a GPU is set for the process (`metamers.execution.precision.prepare`).
+    For one model on its own; a job has a `metamers.execution.device_ensemble.DeviceEnsemble`. What
+    float32 means on a GPU is set for the process (`metamers.execution.precision.prepare`).
     """
     classifier = pretrained.classifier(spec, cache)
     features = _features(classifier, spec, stage, depth, engine, images, identity_relu)
@@ -59,7 +67,7 @@ def _features(
     spec: ModelSpec,
     stage: str,
     depth: float,
-    engine: Engine,
+    engine: ExecutionSettings,
     images: Tensor,
     identity_relu: bool,
 ) -> Features:
@@ -71,17 +79,17 @@ def _features(
         logging.info("%s: %d batch normalisations folded", spec.name, folded)
     logging.info("%s: %s is %s", spec.name, stage, module)
     features = stages.Features(classifier, module, identity_relu)
-    return precision.HalfFeatures(features) if engine.precision == "bf16" else features
+    return precision.Bfloat16Features(features) if engine.precision == "bf16" else features
 
 
 def run(
-    work: Work,
-    engine: Engine,
+    work: SynthesisSpec,
+    engine: ExecutionSettings,
     image_ids: Sequence[str],
     pixels: Tensor,
     cache: Path,
     checkpoint_path: Path,
-) -> Delivery:
+) -> SynthesisOutputs:
     """Make the metamers of a shard.
 
     On a GPU, the job waits for one that no other job of this machine has.
@@ -113,21 +121,21 @@ def run(
         features, weights = _load(work, engine, images, cache)
         digest = work.digest(engine, references, ids, weights)
         checkpoint = Checkpoint(checkpoint_path, digest)
-        shift = Shift.begin(work, engine, features, images, ids, checkpoint)
+        shift = BatchRun.begin(work, engine, features, images, ids, checkpoint)
         shift.finish()
-    return Delivery(
-        outputs.joined(work, engine, shift.progress, ids, digest, weights),
+    return SynthesisOutputs(
+        outputs.join_batches(work, engine, shift.progress, ids, digest, weights),
         outputs.trace(work, shift.progress, ids),
         outputs.gradient_agreement(work, shift.progress, ids),
     )
 
 
 def _load(
-    work: Work, engine: Engine, images: Tensor, cache: Path
+    work: SynthesisSpec, engine: ExecutionSettings, images: Tensor, cache: Path
 ) -> tuple[dict[str, Features], dict[str, str]]:
     """Return the set's features, on the host, and the hashes of their weights."""
     features, weights = {}, {}
-    identity_relu = Settings.of(work.recipe).target_relu == "identity_gradient"
+    identity_relu = SynthesisSettings.of(work.recipe).target_relu == "identity_gradient"
     for row in work.models:
         spec = ModelSpec.of(row)
         classifier = pretrained.classifier(spec, cache)

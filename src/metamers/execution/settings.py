@@ -12,7 +12,7 @@ from metamers.execution.devices import device_of
 
 
 @dataclass(frozen=True)
-class Engine:
+class ExecutionSettings:
     """How the work is done: the configuration's ``engine`` section. It changes no meaning.
 
     Attributes
@@ -56,6 +56,6 @@ class Engine:
         """Return the layout of images and weights; of ``auto`` the one that mostly wins."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def deciding(self) -> dict[str, Any]:
+    def reproducibility_settings(self) -> dict[str, Any]:
         """Return the settings that decide the metamers' bits; the others may change midway."""
-        return revisions.deciding(asdict(self))
+        return revisions.reproducibility_settings(asdict(self))

@@ -15,18 +15,18 @@ from torch import Tensor
 
 from metamers import snakemake_script
 from metamers.execution import batching, devices
-from metamers.execution.batching import Part, Progress
+from metamers.execution.batching import Batch, Progress
 from metamers.execution.checkpoints import Checkpoint
-from metamers.execution.device_ensemble import Crew, Features, to_device
-from metamers.execution.settings import Engine
-from metamers.execution.spec import Work
+from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings, turns
+from metamers.synthesis.settings import SynthesisSettings, turns
 from metamers.synthesis.solver import State, Synthesis, synthesize
 
 
 @dataclass(frozen=True)
-class Shift:
+class BatchRun:
     """A job at work.
 
     Attributes
@@ -41,9 +41,9 @@ class Shift:
         Where the progress is kept, and the progress.
     """
 
-    work: Work
-    engine: Engine
-    crew: Crew
+    work: SynthesisSpec
+    engine: ExecutionSettings
+    crew: DeviceEnsemble
     images: Tensor
     ids: Sequence[str]
     checkpoint: Checkpoint
@@ -52,13 +52,13 @@ class Shift:
     @classmethod
     def begin(
         cls,
-        work: Work,
-        engine: Engine,
+        work: SynthesisSpec,
+        engine: ExecutionSettings,
         features: Mapping[str, Features],
         images: Tensor,
         ids: Sequence[str],
         checkpoint: Checkpoint,
-    ) -> Shift:
+    ) -> BatchRun:
         """Take a job up where it was left, with the choices that were made then.
 
         Parameters are those that the attributes are called after; ``features`` are the models',
@@ -68,9 +68,11 @@ class Shift:
         progress.complete(len(ids), engine.batch_size)
         _note_device(progress, devices.describe(engine.torch_device()))
         _keep_threads(progress)
-        plan, _ = turns(Settings.of(work.recipe), len(features), work.seed)
+        plan, _ = turns(SynthesisSettings.of(work.recipe), len(features), work.seed)
         batch = images[: engine.batch_size]
-        crew = Crew.of(features, batch, engine, [turn.models for turn in plan], progress.choices)
+        crew = DeviceEnsemble.of(
+            features, batch, engine, [turn.models for turn in plan], progress.choices
+        )
         progress.choices = crew.choices
         return cls(work, engine, crew, images, ids, checkpoint, progress)
 
@@ -84,17 +86,17 @@ class Shift:
         metamers.synthesis.solver.Interrupted
             After SIGTERM or SIGINT, which are obeyed when a step ends.
         """
-        settings = Settings.of(self.work.recipe)
+        settings = SynthesisSettings.of(self.work.recipe)
         plan, _ = turns(settings, len(self.crew.functions), self.work.seed)
         steps = [0, *accumulate(turn.steps for turn in plan)]
         total, title = steps[-1] * len(self.ids), str(self.work.condition)
         with (
             snakemake_script.progress(total, title, unit="image-step") as bar,
-            asked_to_stop() as stop,
+            stop_on_signal() as stop,
         ):
             bar.advance(self._done(steps))
 
-            def make(part: Part) -> Synthesis:
+            def make(part: Batch) -> Synthesis:
                 def on_turn(state: State) -> None:
                     moved = (steps[state.turn] - steps[state.turn - 1]) * len(part.rows)
                     bar.advance(moved, loss=f"{state.records[-1].losses.mean():.4f}")
@@ -102,12 +104,12 @@ class Shift:
 
                 return self._make(part, settings, on_turn, stop)
 
-            batching.go_through(self.progress, make, self._save)
+            batching.run_batches(self.progress, make, self._save)
 
     def _make(
         self,
-        part: Part,
-        settings: Settings,
+        part: Batch,
+        settings: SynthesisSettings,
         on_turn: Callable[[State], None],
         stop: Callable[[], bool],
     ) -> Synthesis:
@@ -132,7 +134,7 @@ class Shift:
             where = f"{self.work.condition}, stage {self.work.condition.stage!r}"
             raise FloatingPointError(f"{where}: {error}") from error
 
-    def _note(self, part: Part, state: State) -> None:
+    def _note(self, part: Batch, state: State) -> None:
         """Keep what a turn came to, and now and then write it down."""
         part.state = state
         self.crew.fleet.turn = state.turn
@@ -151,7 +153,7 @@ class Shift:
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Callable[[], bool]]:
+def stop_on_signal() -> Iterator[Callable[[], bool]]:
     """Yield a function that says whether SIGTERM or SIGINT came since."""
     asked: list[int] = []
 

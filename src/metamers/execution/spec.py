@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metamers.config.plan import Condition
-from metamers.execution.settings import Engine
+from metamers.execution.settings import ExecutionSettings
 from metamers.storage import provenance
 
 # Whose code computes activations; timm and torchvision have the architectures.
@@ -20,7 +20,7 @@ LIBRARIES = ("torch", "torchvision", "timm")
 
 
 @dataclass(frozen=True)
-class Work:
+class SynthesisSpec:
     """One synthesis job, in full: what its checkpoint is known by.
 
     Attributes
@@ -50,7 +50,7 @@ class Work:
 
     def digest(
         self,
-        engine: Engine,
+        engine: ExecutionSettings,
         references: Tensor,
         image_ids: Sequence[str],
         weights: Mapping[str, str],
@@ -74,7 +74,7 @@ class Work:
         return provenance.digest(
             {
                 "work": repr(self),
-                "engine": engine.deciding(),
+                "engine": engine.reproducibility_settings(),
                 "device": engine.torch_device().type,
                 "ids": list(image_ids),
                 "references": hashlib.sha256(references.numpy().tobytes()).hexdigest(),

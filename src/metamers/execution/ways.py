@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from metamers.execution.autotuning import Step
-from metamers.synthesis.objective import Activations, Target
+from metamers.synthesis.objective import Activations, ModelObjective
 
 # The first is the reference. A graph runs the same kernels; a compiler makes others.
 WAYS = ("eager", "graph", "compiled")
@@ -41,7 +41,7 @@ def compiled(features: Activations, images: Tensor) -> Activations:
     return forward
 
 
-def captured(target: Target) -> Target:
+def captured(target: ModelObjective) -> ModelObjective:
     """Return a target whose gradient is replayed from a CUDA graph: one launch, same kernels.
 
     The graph holds on to the memory of the references' activations, which must be on the GPU.
@@ -68,12 +68,12 @@ def captured(target: Target) -> Target:
 def candidates(features: Activations, images: Tensor) -> dict[str, Callable[[], Step]]:
     """Return for each way the function that prepares a step on the images."""
 
-    def prepare(target: Target) -> Step:
+    def prepare(target: ModelObjective) -> Step:
         moved = images.flip(0)
         return lambda: target.gradient(moved)[0]
 
     return {
-        "eager": lambda: prepare(Target.of(features, images)),
-        "graph": lambda: prepare(captured(Target.of(features, images))),
-        "compiled": lambda: prepare(Target.of(compiled(features, images), images)),
+        "eager": lambda: prepare(ModelObjective.of(features, images)),
+        "graph": lambda: prepare(captured(ModelObjective.of(features, images))),
+        "compiled": lambda: prepare(ModelObjective.of(compiled(features, images), images)),
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from metamers.bootstrap import bootstrap_interval
-from metamers.evaluation.metrics.registry import MEASURES, Measure, card, takes_a_classifier
+from metamers.evaluation.metrics.registry import MEASURES, MetricSpec, card, takes_a_classifier
 from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
@@ -100,7 +100,7 @@ def image_metrics(
     )
 
 
-def _label(measure: Measure) -> str:
+def _label(measure: MetricSpec) -> str:
     return f"{measure.label} ({measure.unit})" if measure.unit else measure.label
 
 
@@ -165,7 +165,7 @@ def _marks(sets: list[str], stages: list[str]) -> style.Layers:
     ).properties(width=190, height=style.step(12 + 9 * len(stages)))
 
 
-def _missing(table: pd.DataFrame, cards: dict[str, Measure]) -> list[str]:
+def _missing(table: pd.DataFrame, cards: dict[str, MetricSpec]) -> list[str]:
     """Return why metrics have no value at all; addresses are left to the table."""
     computed = set(table.loc[table["status"] == COMPUTED, "measure"])
     missing = table[~table["measure"].isin(computed)].drop_duplicates(["measure", "status"])
@@ -178,7 +178,7 @@ def _brief(reason: str) -> str:
     return re.split(r";[^;]*https?://", reason)[0].rstrip(".") + "."
 
 
-def _left_out(table: pd.DataFrame, cards: dict[str, Measure]) -> list[str]:
+def _left_out(table: pd.DataFrame, cards: dict[str, MetricSpec]) -> list[str]:
     """Return how many values metrics lack, of those that have some."""
     known = (table["status"] == COMPUTED) & np.isfinite(table["value"].astype(float))
     counts = known.groupby(table["measure"]).agg(["sum", "size"])

@@ -52,7 +52,7 @@ class Tables(Mapping[str, pd.DataFrame]):
 
 
 @dataclass(frozen=True)
-class Material:
+class FigureInputs:
     """A run's tables and images, and what is needed to name things in figures."""
 
     tables: Mapping[str, pd.DataFrame]
@@ -69,7 +69,7 @@ class Material:
         references: Sequence[str],
         config: Mapping[str, Any],
         zoo: Mapping[str, Mapping[str, Any]],
-    ) -> Material:
+    ) -> FigureInputs:
         """Return the material of a run; files are read when a figure needs them."""
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
@@ -101,7 +101,7 @@ class Material:
         return table[chosen].reset_index(drop=True)
 
 
-def draw(figure: str, material: Material) -> alt.VConcatChart:
+def draw(figure: str, material: FigureInputs) -> alt.VConcatChart:
     """Return a figure by name; of a run on random weights, with a warning that it is one."""
     chart = FIGURES[figure](material)
     if material.config["random_weights"]:
@@ -109,7 +109,7 @@ def draw(figure: str, material: Material) -> alt.VConcatChart:
     return chart
 
 
-def examples(material: Material) -> alt.VConcatChart:
+def examples(material: FigureInputs) -> alt.VConcatChart:
     """Fig 2."""
     from metamers.images import references as images
     from metamers.storage import metamers as metamer_files
@@ -145,7 +145,7 @@ def examples(material: Material) -> alt.VConcatChart:
     )
 
 
-def recognizability(material: Material) -> alt.VConcatChart:
+def recognizability(material: FigureInputs) -> alt.VConcatChart:
     """Fig 3."""
     return draw_recognizability(
         material.tables["recognizability"],
@@ -157,7 +157,7 @@ def recognizability(material: Material) -> alt.VConcatChart:
     )
 
 
-def image_metrics(material: Material) -> alt.VConcatChart:
+def image_metrics(material: FigureInputs) -> alt.VConcatChart:
     """Fig 4."""
     table = material.of_main("image_metrics")
     return draw_image_metrics(
@@ -168,7 +168,7 @@ def image_metrics(material: Material) -> alt.VConcatChart:
     )
 
 
-def similarity(material: Material) -> alt.VConcatChart:
+def similarity(material: FigureInputs) -> alt.VConcatChart:
     """Fig 5."""
     return draw_similarity(
         material.of_main("similarity"),
@@ -178,7 +178,7 @@ def similarity(material: Material) -> alt.VConcatChart:
     )
 
 
-def bounds(material: Material) -> alt.VConcatChart:
+def bounds(material: FigureInputs) -> alt.VConcatChart:
     """Fig 6."""
     return draw_bounds(
         material.tables["recognizability"],
@@ -190,7 +190,7 @@ def bounds(material: Material) -> alt.VConcatChart:
     )
 
 
-def mixed_sets(material: Material) -> alt.VConcatChart:
+def mixed_sets(material: FigureInputs) -> alt.VConcatChart:
     """Fig 7."""
     return draw_mixed_sets(
         material.tables["mixed_sets"],
@@ -201,17 +201,17 @@ def mixed_sets(material: Material) -> alt.VConcatChart:
     )
 
 
-def difference_in_means(material: Material) -> alt.VConcatChart:
+def difference_in_means(material: FigureInputs) -> alt.VConcatChart:
     """Table 5."""
     return draw_difference_in_means(material.tables["difference_in_means"], labels=material.labels)
 
 
-def power(material: Material) -> alt.VConcatChart:
+def power(material: FigureInputs) -> alt.VConcatChart:
     """How many images a divergence needs."""
     return draw_power(material.tables["power"], stages=material.stages, flagged=material.flagged)
 
 
-def ensemble_gain(material: Material) -> alt.VConcatChart:
+def ensemble_gain(material: FigureInputs) -> alt.VConcatChart:
     """How much better ensembles transfer."""
     return draw_ensemble_gain(
         material.tables["ensemble_gain"],
@@ -222,7 +222,7 @@ def ensemble_gain(material: Material) -> alt.VConcatChart:
     )
 
 
-def optimisation(material: Material) -> alt.VConcatChart:
+def optimisation(material: FigureInputs) -> alt.VConcatChart:
     """Loss along the way."""
     return loss_traces(
         material.of_main("traces"),
@@ -232,7 +232,7 @@ def optimisation(material: Material) -> alt.VConcatChart:
     )
 
 
-def losses(material: Material) -> alt.VConcatChart:
+def losses(material: FigureInputs) -> alt.VConcatChart:
     """Loss of the finished metamers."""
     return losses_after(
         material.of_main("optimisation"),
@@ -242,13 +242,13 @@ def losses(material: Material) -> alt.VConcatChart:
     )
 
 
-def strategies(material: Material) -> alt.VConcatChart:
+def strategies(material: FigureInputs) -> alt.VConcatChart:
     """Draw strategies of the ensemble side by side."""
     title = "Strategies of the ensemble, with equal numbers of gradient evaluations"
     return _recipes(material, "strategies", title=title)
 
 
-def gradient_agreement(material: Material) -> alt.VConcatChart:
+def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
     recipes = [
         name for axes in material.config["experiments"].values() if axes for name in axes["recipes"]
@@ -261,12 +261,12 @@ def gradient_agreement(material: Material) -> alt.VConcatChart:
     )
 
 
-def ablation(material: Material) -> alt.VConcatChart:
+def ablation(material: FigureInputs) -> alt.VConcatChart:
     """Draw the paper's defaults, changed one at a time."""
     return _recipes(material, "ablation", title="The solver's defaults, changed one at a time")
 
 
-FIGURES: dict[str, Callable[[Material], alt.VConcatChart]] = {
+FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "examples": examples,
     "recognizability": recognizability,
     "ensemble_gain": ensemble_gain,
@@ -284,7 +284,7 @@ FIGURES: dict[str, Callable[[Material], alt.VConcatChart]] = {
 }
 
 
-def _recipes(material: Material, experiment: str, *, title: str) -> alt.VConcatChart:
+def _recipes(material: FigureInputs, experiment: str, *, title: str) -> alt.VConcatChart:
     return recipes(
         material.tables["recognizability_by_set"],
         material.tables["optimisation"],

@@ -89,7 +89,7 @@ def read_image(path: str | Path, preprocessing: Preprocessing) -> NDArray[np.uin
         If the file is not an image, is broken, has a side under 32 pixels, or is of a kind
         whose colours are not known.
     """
-    return square(read_bytes(Path(path)), preprocessing, str(path))[0]
+    return center_crop(read_bytes(Path(path)), preprocessing, str(path))[0]
 
 
 def read_bytes(path: Path) -> bytes:
@@ -100,7 +100,7 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImageError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def square(
+def center_crop(
     content: bytes, preprocessing: Preprocessing, name: str
 ) -> tuple[NDArray[np.uint8], str]:
     """Return the square of an image file's content, (3, size, size), and how it was made."""

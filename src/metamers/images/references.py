@@ -141,14 +141,14 @@ def prepare(
         try:
             content = _content(image)
             if number is None:
-                made = {image.image_id: photographs.square(content, settings, str(image.path))}
+                made = {image.image_id: photographs.center_crop(content, settings, str(image.path))}
             else:
                 made = _crops(image, content, settings, number, seed)
         except UnreadableImageError as error:
             problems.append(str(error))
         else:
             rows += [_row(image, name, content, key, note) for key, (_, note) in made.items()]
-            squares += [square for square, _ in made.values()]
+            squares += [center_crop for center_crop, _ in made.values()]
     if problems:
         raise ImagesError(problems)
     return rows, np.stack(squares)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from metamers.models import classifier as classifiers
 from metamers.models.weights import cache as weights
-from metamers.models.weights.http import Access
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.zoo import ModelSpec
 
 
 def classifier(
-    spec: ModelSpec, cache: Path, access: Access | None = None
+    spec: ModelSpec, cache: Path, access: DownloadOptions | None = None
 ) -> classifiers.Classifier:
     """Return a row's classifier with its trained weights, in evaluation mode, frozen.
 

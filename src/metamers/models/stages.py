@@ -128,7 +128,7 @@ class Features(nn.Module):
         return held[0]
 
 
-class Listener:
+class ActivationRecorder:
     """Collects a module's output while the whole forward runs (a context manager).
 
     The output is copied, since a later layer may overwrite it in place.
@@ -139,7 +139,7 @@ class Listener:
         self._target = dict(network.named_modules())[module]
         self.activation: Tensor | None = None
 
-    def __enter__(self) -> Listener:
+    def __enter__(self) -> ActivationRecorder:
         """Begin to listen."""
         self._handle = self._target.register_forward_hook(self._hear)
         return self

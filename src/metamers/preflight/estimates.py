@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metamers.config.plan import Condition, Plan
 from metamers.preflight import workload
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 
 if TYPE_CHECKING:
     from metamers.preflight.flops import StepCost
@@ -87,7 +87,7 @@ def estimate(
     plan: Plan, condition: Condition, costs: Costs, n_images: int, speed: Speed | None
 ) -> Estimate:
     """Return what one condition takes."""
-    settings = Settings.of(plan.config["recipes"][condition.recipe])
+    settings = SynthesisSettings.of(plan.config["recipes"][condition.recipe])
     members = plan.model_sets[condition.model_set]
     seed = plan.config["seed"]
     of_members = [costs[name, condition.stage] for name in members]
@@ -123,7 +123,7 @@ def memory(plan: Plan, costs: Sequence[StepCost], n_images: int) -> int:
     return sum(cost.weight_bytes for cost in costs) + batch * (step + kept + pixels)
 
 
-def disk(plan: Plan, settings: Settings, n_models: int, n_images: int) -> int:
+def disk(plan: Plan, settings: SynthesisSettings, n_models: int, n_images: int) -> int:
     """Return the bytes of a condition's metamers and traces."""
     pixels = 3 * plan.config["preprocessing"]["size"] ** 2
     metamers = n_images * (pixels * (FLOAT + BYTE) + 3 * FLOAT * n_models)

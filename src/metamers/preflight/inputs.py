@@ -8,7 +8,7 @@ from typing import Any
 from metamers.images import references
 from metamers.models import zoo
 from metamers.models.weights import cache as weights
-from metamers.models.weights.http import Access
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.survey import survey
 from metamers.snakemake_script import cache_folder
 
@@ -58,7 +58,7 @@ def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -
         for name, spec in zoo.specs(rows).items()
         if spec.weights.source != "random"
     }
-    fetchable = not Access.of().offline
+    fetchable = not DownloadOptions.of().offline
     lacking = {
         finding.model: finding.weights
         for finding in survey(filed, cache)

@@ -14,14 +14,14 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from metamers.execution.device_ensemble import Crew, Features, to_device
-from metamers.execution.runner import Engine, prepare_features
+from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
+from metamers.execution.runner import ExecutionSettings, prepare_features
 from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import State, synthesize
 
 STEPS_PER_TURN = 10
@@ -37,7 +37,7 @@ def probe(
     specs: Mapping[str, ModelSpec],
     depths: Mapping[str, float],
     costs: Mapping[tuple[str, str], StepCost],
-    engine: Engine,
+    engine: ExecutionSettings,
     side: int,
     n_images: int,
 ) -> Speed:
@@ -78,7 +78,7 @@ def noise(n_images: int, side: int) -> Tensor:
 
 
 def untrained(
-    spec: ModelSpec, stage: str, depth: float, engine: Engine, images: Tensor
+    spec: ModelSpec, stage: str, depth: float, engine: ExecutionSettings, images: Tensor
 ) -> Features:
     """Return a model's features with random weights, whose values do not change the time."""
     random = replace(spec, weights=Weights(source="random"))
@@ -86,7 +86,7 @@ def untrained(
 
 
 def seconds_per_step(
-    features: Mapping[str, Features], images: Tensor, engine: Engine, turns: int
+    features: Mapping[str, Features], images: Tensor, engine: ExecutionSettings, turns: int
 ) -> float:
     """Return the time of a step of a set, whose models take turns of 10 steps, on a batch.
 
@@ -105,7 +105,7 @@ def seconds_per_step(
     n_models, n_images = len(features), len(images)
     settings = _settings((turns + 1) * n_models)
     plan, _ = recipes.turns(settings, n_models, seed=0)
-    crew = Crew.of(features, images, engine, [turn.models for turn in plan])
+    crew = DeviceEnsemble.of(features, images, engine, [turn.models for turn in plan])
     places = crew.places(n_images)
     clock = time.perf_counter if crew.device.type == "cuda" else time.process_time
     marks: list[float] = []
@@ -136,6 +136,6 @@ def start_seconds() -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
-def _settings(turns: int) -> Settings:
+def _settings(turns: int) -> SynthesisSettings:
     budget = {"total_steps": turns * STEPS_PER_TURN, "steps_per_turn": STEPS_PER_TURN}
-    return Settings.of({"preset": "paper", "gradient": "l2_normalised", "budget": budget})
+    return SynthesisSettings.of({"preset": "paper", "gradient": "l2_normalised", "budget": budget})

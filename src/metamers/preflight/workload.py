@@ -9,7 +9,7 @@ from typing import Any
 from metamers.config.plan import Condition, Plan
 from metamers.images import references as images
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.settings import Settings
+from metamers.synthesis.settings import SynthesisSettings
 
 # Beside the steps, a model looks at the references, and at the metamers at the start, at the
 # end and in 8 bits (`metamers.synthesis.solver`).
@@ -33,7 +33,7 @@ class Evaluations:
     forwards: float
 
 
-def evaluations(settings: Settings, n_models: int, seed: int) -> list[Evaluations]:
+def evaluations(settings: SynthesisSettings, n_models: int, seed: int) -> list[Evaluations]:
     """Return what each member of a set of models does for one image."""
     plan, _ = recipes.turns(settings, n_models, seed)
     gradients, forwards = [0.0] * n_models, [float(LOOKS)] * n_models
@@ -46,7 +46,7 @@ def evaluations(settings: Settings, n_models: int, seed: int) -> list[Evaluation
     return [Evaluations(*pair) for pair in zip(gradients, forwards, strict=True)]
 
 
-def turn_count(settings: Settings, n_models: int, seed: int) -> int:
+def turn_count(settings: SynthesisSettings, n_models: int, seed: int) -> int:
     """Return the number of losses that are recorded for an image: one per turn and model."""
     plan, _ = recipes.turns(settings, n_models, seed)
     return sum(max(1, len(turn.models)) for turn in plan)

@@ -10,7 +10,7 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
-class Store:
+class ResultCache:
     """A folder of small tables, named by digests of all that they depend on."""
 
     folder: Path

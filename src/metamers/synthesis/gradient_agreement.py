@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from metamers.synthesis.objective import Target
+from metamers.synthesis.objective import ModelObjective
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def pairs(n_models: int) -> list[tuple[int, int]]:
     return list(combinations(range(n_models), 2))
 
 
-def measure(targets: Sequence[Target], images: torch.Tensor) -> np.ndarray:
+def measure(targets: Sequence[ModelObjective], images: torch.Tensor) -> np.ndarray:
     """Return the cosines of all pairs of gradients at some images, ``(pairs, batch)``.
 
     Costs a gradient of each model.

@@ -12,12 +12,12 @@ from torch import Tensor
 from metamers.synthesis.losses import inversion_loss, norms
 
 Activations = Callable[[Tensor], Tensor]
-Place = Literal["device", "host", "recomputed"]
+Placement = Literal["device", "host", "recomputed"]
 SMALLEST_BATCH = 2  # a batch of one takes other kernels, with other rounding
 
 
 @dataclass(frozen=True)
-class Target:
+class ModelObjective:
     """What one model wants of the metamers of a batch.
 
     Attributes
@@ -42,9 +42,11 @@ class Target:
     replay: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     @classmethod
-    def of(cls, features: Activations, references: Tensor, place: Place = "device") -> Target:
+    def of(
+        cls, features: Activations, references: Tensor, place: Placement = "device"
+    ) -> ModelObjective:
         """Return what a model wants, from the references of the batch."""
-        activations = _look(features, references)
+        activations = _forward(features, references)
         lengths = norms(activations)
         kept: Tensor | None = activations
         if place == "recomputed":
@@ -53,20 +55,22 @@ class Target:
             kept = _pinned(activations)
         return cls(features, references, lengths, kept)
 
-    def wanted(self) -> Tensor:
+    def reference_activation(self) -> Tensor:
         """Return the activation of the references, on the device."""
         if self.activations is None:
-            return _look(self.features, self.references)
+            return _forward(self.features, self.references)
         return self.activations.to(self.references.device, non_blocking=True)
 
-    def ready(self) -> Target:
+    def ready(self) -> ModelObjective:
         """Return the same with the activations on the device: what a turn works with."""
-        return replace(self, activations=self.wanted())
+        return replace(self, activations=self.reference_activation())
 
     def losses(self, images: Tensor) -> Tensor:
         """Return the loss of each image, ``(batch,)``."""
         with torch.no_grad():
-            return inversion_loss(_look(self.features, images), self.wanted(), self.norms)
+            return inversion_loss(
+                _forward(self.features, images), self.reference_activation(), self.norms
+            )
 
     def gradient(self, images: Tensor, difference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the gradient of each image's own loss, and the losses.
@@ -86,7 +90,7 @@ class Target:
         leaf = images.detach().requires_grad_(True)
         found = self.features(leaf)
         with torch.no_grad():
-            difference = torch.sub(found, self.wanted(), out=difference)
+            difference = torch.sub(found, self.reference_activation(), out=difference)
             lengths = torch.linalg.vector_norm(difference, dim=tuple(range(1, found.dim())))
             losses = lengths / self.norms
             # As torch defines the gradient of a norm: zero where the norm is.
@@ -95,7 +99,7 @@ class Target:
         (gradient,) = torch.autograd.grad(found, leaf, difference.to(found.dtype))
         return gradient, losses
 
-    def select(self, rows: Tensor) -> Target:
+    def select(self, rows: Tensor) -> ModelObjective:
         """Return the same for some images of the batch."""
         kept = self.activations
         return replace(
@@ -108,15 +112,15 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Share:
+class Assignment:
     """A model's part in a turn: all images of the batch (``rows`` is None), or some."""
 
     model: int
-    target: Target
+    target: ModelObjective
     rows: Tensor | None = None
 
 
-def worst(targets: Sequence[Target], images: Tensor) -> list[Share]:
+def worst_model_assignments(targets: Sequence[ModelObjective], images: Tensor) -> list[Assignment]:
     """Return each image's share with the model that has the largest loss for it."""
     losses = torch.stack([target.losses(images) for target in targets])
     choice = losses.argmax(dim=0)
@@ -124,12 +128,12 @@ def worst(targets: Sequence[Target], images: Tensor) -> list[Share]:
     for index in choice.unique().tolist():
         rows = torch.nonzero(choice == index).flatten()
         rows = rows if len(rows) >= SMALLEST_BATCH else rows.repeat(SMALLEST_BATCH)
-        shares.append(Share(index, targets[index].select(rows), rows))
+        shares.append(Assignment(index, targets[index].select(rows), rows))
     return shares
 
 
 @dataclass(frozen=True)
-class Memory:
+class Workspace:
     """What the steps of a turn write into, so that they need not ask for it again.
 
     Attributes
@@ -145,7 +149,7 @@ class Memory:
     total: Tensor | None
 
     @classmethod
-    def of(cls, shares: Sequence[Share], images: Tensor) -> Memory:
+    def of(cls, shares: Sequence[Assignment], images: Tensor) -> Workspace:
         """Take the memory for a turn."""
         kept = [s.target.activations if s.target.replay is None else None for s in shares]
         differences = [
@@ -157,7 +161,7 @@ class Memory:
 
 
 def combined_gradient(
-    shares: Sequence[Share], images: Tensor, memory: Memory | None = None
+    shares: Sequence[Assignment], images: Tensor, memory: Workspace | None = None
 ) -> tuple[Tensor, list[Tensor]]:
     """Return the gradient that the shares agree on, and the losses of each share.
 
@@ -172,7 +176,7 @@ def combined_gradient(
     memory
         That of the turn; what is returned may lie in it.
     """
-    memory = memory or Memory.of(shares, images)
+    memory = memory or Workspace.of(shares, images)
     total, all_losses = memory.total, []
     for share, difference in zip(shares, memory.differences, strict=True):
         part = images if share.rows is None else images[share.rows]
@@ -187,7 +191,7 @@ def combined_gradient(
     return torch.as_tensor(total), all_losses
 
 
-def _look(features: Activations, images: Tensor) -> Tensor:
+def _forward(features: Activations, images: Tensor) -> Tensor:
     with torch.no_grad():
         return features(images).float()
 

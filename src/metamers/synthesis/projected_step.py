@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import GRADIENTS, Settings
+from metamers.synthesis.settings import GRADIENTS, SynthesisSettings
 
 
 @dataclass(frozen=True)
-class Descent:
+class ProjectedStep:
     """A step, with all of it that is the same for every step of a batch.
 
     Attributes
@@ -31,7 +31,7 @@ class Descent:
     ball: tuple[Bound, Tensor] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, bound: Bound, centers: Tensor) -> Descent:
+    def of(cls, settings: SynthesisSettings, bound: Bound, centers: Tensor) -> ProjectedStep:
         """Return the step of a recipe within a bound.
 
         Parameters

@@ -19,7 +19,7 @@ FORWARD_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
-class Settings:
+class SynthesisSettings:
     """Hyperparameters of the solver: a recipe of the configuration, in full.
 
     Attributes
@@ -56,7 +56,7 @@ class Settings:
     agreement_every: int
 
     @classmethod
-    def of(cls, recipe: Mapping[str, Any]) -> Settings:
+    def of(cls, recipe: Mapping[str, Any]) -> SynthesisSettings:
         """Return the settings of a recipe: its preset, with the keys that it changes."""
         values = complete(recipe)
         if values["pixel_range"] is not None:
@@ -115,7 +115,7 @@ class Turn:
     first_step: int
 
 
-def turns(settings: Settings, n_models: int, seed: int) -> tuple[list[Turn], int]:
+def turns(settings: SynthesisSettings, n_models: int, seed: int) -> tuple[list[Turn], int]:
     """Return the turns of a synthesis, and the number of repetitions of the schedule.
 
     Every strategy is given the same number of gradient evaluations: a step on the mean of n

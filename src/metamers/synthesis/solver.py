@@ -16,15 +16,15 @@ from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
     SMALLEST_BATCH,
     Activations,
-    Memory,
-    Place,
-    Share,
-    Target,
+    Assignment,
+    ModelObjective,
+    Placement,
+    Workspace,
     combined_gradient,
-    worst,
+    worst_model_assignments,
 )
-from metamers.synthesis.projected_step import Descent
-from metamers.synthesis.settings import Settings, Turn, turns
+from metamers.synthesis.projected_step import ProjectedStep
+from metamers.synthesis.settings import SynthesisSettings, Turn, turns
 
 
 @dataclass(frozen=True)
@@ -105,12 +105,12 @@ def synthesize(
     references: Tensor,
     image_ids: Sequence[str],
     bound: Bound,
-    settings: Settings,
+    settings: SynthesisSettings,
     seed: int = 0,
     state: State | None = None,
     on_turn: Callable[[State], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    places: Mapping[str, Place] | None = None,
+    places: Mapping[str, Placement] | None = None,
     graphs: Collection[str] = (),
 ) -> Synthesis:
     """Return one metamer per reference: images that every model confuses with it.
@@ -155,7 +155,7 @@ def synthesize(
     stop = stop or (lambda: False)
     solver = Solver(
         targets=list(_targets(features, references, places or {}, graphs, stop)),
-        descent=Descent.of(settings, bound, bound.around(start, references)),
+        descent=ProjectedStep.of(settings, bound, bound.around(start, references)),
         names=list(features),
         image_ids=ids,
     )
@@ -164,13 +164,13 @@ def synthesize(
     plan, repetitions = turns(settings, len(features), seed)
     while state.turn < len(plan):
         turn = plan[state.turn]
-        solver.note_agreement(settings.agreement_every, turn.first_step, state)
+        solver.record_agreement(settings.agreement_every, turn.first_step, state)
         rate = schedules.rate(settings.schedule, turn.repetition, repetitions, turn.first_step)
         solver.take(turn, rate, state, stop)
         if on_turn:
             on_turn(state)
     last = plan[-1]
-    solver.note_agreement(settings.agreement_every, last.first_step + last.steps, state)
+    solver.record_agreement(settings.agreement_every, last.first_step + last.steps, state)
     return solver.result(start, state, n_images, stop)
 
 
@@ -178,8 +178,8 @@ def synthesize(
 class Solver:
     """The parts of a batch's synthesis that do not change."""
 
-    targets: Sequence[Target]
-    descent: Descent
+    targets: Sequence[ModelObjective]
+    descent: ProjectedStep
     names: Sequence[str]
     image_ids: Sequence[str]
 
@@ -189,36 +189,36 @@ class Solver:
         Nothing is read back from the device until the last step is done.
         """
         shares = self.shares(turn, state.images)
-        memory = Memory.of(shares, state.images)
+        memory = Workspace.of(shares, state.images)
         images, losses = state.images.clone(), []
         for _ in range(turn.steps):
             gradient, of_shares = combined_gradient(shares, images, memory)
             self.descent.step_(images, gradient, rate)
             losses.append(torch.cat(of_shares))
-            _obey(stop)
+            _raise_if_stopped(stop)
         found, sums = _read_back(torch.stack(losses), images.sum(dim=(1, 2, 3)))
         self.require_finite(turn, shares, found, sums)
         state.records.extend(self.records(turn, rate, state.turn, shares, found[-1]))
         state.images, state.turn = images, state.turn + 1
 
-    def note_agreement(self, every: int, step: int, state: State) -> None:
+    def record_agreement(self, every: int, step: int, state: State) -> None:
         """Measure how far the models agree, before every so many turns, and before none twice."""
         noted = [one.turn for one in state.agreements[-1:]]
         if every and state.turn % every == 0 and state.turn not in noted and len(self.targets) > 1:
             cosines = gradient_agreement.measure(self.targets, state.images)
             state.agreements.append(Agreement(state.turn, step, cosines))
 
-    def shares(self, turn: Turn, images: Tensor) -> list[Share]:
+    def shares(self, turn: Turn, images: Tensor) -> list[Assignment]:
         """Return which models have a say in a turn, with what they need on the device."""
         if not turn.models:
-            return worst(self.targets, images)
+            return worst_model_assignments(self.targets, images)
         targets = [self.targets[index] for index in turn.models]
         if len(targets) == 1:  # of several, together, there may be too much for the device
             targets = [targets[0].ready()]
-        return [Share(*pair) for pair in zip(turn.models, targets, strict=True)]
+        return [Assignment(*pair) for pair in zip(turn.models, targets, strict=True)]
 
     def records(
-        self, turn: Turn, rate: float, index: int, shares: Sequence[Share], losses: np.ndarray
+        self, turn: Turn, rate: float, index: int, shares: Sequence[Assignment], losses: np.ndarray
     ) -> list[Record]:
         """Return the losses of a turn's last step, share by share or image by image."""
         step, n_images = turn.first_step + turn.steps, len(self.image_ids)
@@ -235,7 +235,7 @@ class Solver:
         return [Record(index, step, rate, models, values)]
 
     def require_finite(
-        self, turn: Turn, shares: Sequence[Share], losses: np.ndarray, sums: np.ndarray
+        self, turn: Turn, shares: Sequence[Assignment], losses: np.ndarray, sums: np.ndarray
     ) -> None:
         """Raise `FloatingPointError` if a loss, ``(steps, …)``, or a pixel is no finite number."""
         n_images = len(self.image_ids)
@@ -267,7 +267,7 @@ class Solver:
         found = np.zeros((3, len(start), len(self.targets)), dtype=np.float32)
         for column, target in enumerate(self.targets):
             for which, images in enumerate((start, state.images, stored)):
-                _obey(stop)
+                _raise_if_stopped(stop)
                 found[which, :, column] = target.losses(images).cpu().numpy()
         before, after, rounded = found[:, :n_images]
         return Synthesis(
@@ -286,7 +286,9 @@ class Solver:
         )
 
 
-def _start(settings: Settings, references: Tensor, ids: Sequence[str], seed: int) -> Tensor:
+def _start(
+    settings: SynthesisSettings, references: Tensor, ids: Sequence[str], seed: int
+) -> Tensor:
     """Return where synthesis starts, laid out in memory as the references are."""
     start = initializers.initialize(settings.initializer, references, ids, seed)
     if settings.pixel_range is not None:
@@ -302,17 +304,17 @@ def _laid_out_as(other: Tensor, images: Tensor) -> Tensor:
 def _targets(
     features: Mapping[str, Activations],
     references: Tensor,
-    places: Mapping[str, Place],
+    places: Mapping[str, Placement],
     graphs: Collection[str],
     stop: Callable[[], bool],
-) -> Iterator[Target]:
+) -> Iterator[ModelObjective]:
     for name, function in features.items():
-        _obey(stop)
-        target = Target.of(function, references, places.get(name, "device"))
+        _raise_if_stopped(stop)
+        target = ModelObjective.of(function, references, places.get(name, "device"))
         yield ways.captured(target) if name in graphs else target
 
 
-def _obey(stop: Callable[[], bool]) -> None:
+def _raise_if_stopped(stop: Callable[[], bool]) -> None:
     if stop():
         raise Interrupted("asked to stop: the progress is that of the last whole turn")
 
@@ -323,7 +325,7 @@ def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return both[: losses.numel()].reshape(losses.shape), both[losses.numel() :]
 
 
-def _length(share: Share, n_images: int) -> int:
+def _length(share: Assignment, n_images: int) -> int:
     return n_images if share.rows is None else len(share.rows)
 
 

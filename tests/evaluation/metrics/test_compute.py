@@ -8,7 +8,7 @@ from scipy.ndimage import correlate1d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from metamers.evaluation.metrics import compute, pixel, registry
-from metamers.evaluation.metrics.compute import Instruments
+from metamers.evaluation.metrics.compute import MetricSuite
 from metamers.storage import tables
 
 
@@ -202,7 +202,7 @@ def test_images_too_small_for_vif_are_said_to_be(references):
 
 
 def test_a_set_of_one_image_has_no_distance(references):
-    tools = Instruments({}, {}, lambda images: images.mean(dim=(2, 3)), {})
+    tools = MetricSuite({}, {}, lambda images: images.mean(dim=(2, 3)), {})
     rows = compute.measure(references[:1], references[:1], IDS[:1], tools)
     assert list(rows.measure) == ["fid", "kid"]
     assert set(rows.status) == {"not computed: a set of one image"}

@@ -189,7 +189,7 @@ def test_fid_and_kid_are_distances_of_the_features_of_torchmetrics(cache, metame
     metric = FrechetInceptionDistance(2048, feature_extractor_weights_path=str(path))
     with torch.inference_mode():
         features = [metric.inception(images).numpy() for images in stored]
-    tools = compute.Instruments({}, {}, learned.inception(path), {})
+    tools = compute.MetricSuite({}, {}, learned.inception(path), {})
     found = compute.measure(*stored, IDS, tools, batch_size=2).set_index("measure").value
     assert found["fid"] == pytest.approx(frechet.frechet_distance(*features), rel=1e-4)
     assert found["kid"] == pytest.approx(frechet.kernel_distance(*reversed(features)), rel=1e-4)

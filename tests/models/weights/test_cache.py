@@ -34,13 +34,13 @@ from metamers.models.weights.errors import (
     WeightsError,
     WrongHashError,
 )
-from metamers.models.weights.http import Access
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.zoo import Weights
 
 ROOT = Path(__file__).parents[3]
 CONTENT = pickle.dumps({"weight": random.Random(0).randbytes(100_000)})
 SHA = hashlib.sha256(CONTENT).hexdigest()
-QUICK = Access(attempts=2, timeout=1, first_pause=0.001, longest_pause=0.002)
+QUICK = DownloadOptions(attempts=2, timeout=1, first_pause=0.001, longest_pause=0.002)
 OFFLINE = replace(QUICK, offline=True)
 
 
@@ -386,7 +386,7 @@ def test_file_that_does_not_load_is_set_aside_and_its_first_use_withdrawn(cache)
 def test_pin_that_a_row_vouches_for_is_never_withdrawn(cache, tmp_path):
     pin = lock.Pin(SHA, 1, "x", "prefix")
     lock.record(tmp_path / "lock", "net.pth", pin, cache)
-    lock.withdraw(tmp_path / "lock", "net.pth", cache)
+    lock.remove_unverified(tmp_path / "lock", "net.pth", cache)
     assert lock.read(tmp_path / "lock") == {"net.pth": pin}
 
 

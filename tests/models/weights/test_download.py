@@ -15,14 +15,14 @@ from misbehaving_server import Answer, serving
 from metamers.models.weights import download, drive, http, sources, tar_member
 from metamers.models.weights.download import Remote
 from metamers.models.weights.errors import DownloadError, WebPageError
-from metamers.models.weights.http import Access, TransientError, UnreachableError
+from metamers.models.weights.http import DownloadOptions, TransientError, UnreachableError
 from metamers.models.zoo import Weights
 
 CONTENT = b"\x80" + random.Random(0).randbytes(600_000)
 OTHER = b"\x80" + random.Random(1).randbytes(600_000)
 HONEST = Answer(CONTENT)
 PAGE = Answer(b"<html><title>Sign in</title></html>", content_type="text/html", ranges=False)
-QUICK = Access(attempts=3, timeout=1, first_pause=0.001, longest_pause=0.002)
+QUICK = DownloadOptions(attempts=3, timeout=1, first_pause=0.001, longest_pause=0.002)
 
 
 @pytest.fixture(autouse=True)
@@ -252,15 +252,17 @@ def _busy(server):
     ],
 )
 def test_mirror_replaces_the_host_or_fills_a_pattern(mirror, asked):
-    access = Access(mirror=mirror)
+    access = DownloadOptions(mirror=mirror)
     assert access.address("https://host.org/a/b.pth?v=1", "weights.pth") == asked
 
 
 def test_environment_sets_mirror_and_offline():
-    assert Access.of({}) == Access()
-    assert Access.of({"METAMERS_MIRROR": "m", "METAMERS_OFFLINE": "1"}) == Access("m", True)
+    assert DownloadOptions.of({}) == DownloadOptions()
+    assert DownloadOptions.of({"METAMERS_MIRROR": "m", "METAMERS_OFFLINE": "1"}) == DownloadOptions(
+        "m", True
+    )
     with pytest.raises(ValueError, match="METAMERS_OFFLINE is 'yes'; allowed are '0' and '1'"):
-        Access.of({"METAMERS_OFFLINE": "yes"})
+        DownloadOptions.of({"METAMERS_OFFLINE": "yes"})
 
 
 CONFIRM = """<html><head><title>Google Drive - Virus scan warning</title></head><body>

@@ -32,7 +32,7 @@ Sets = dict[tuple[str, str], list[Tensor]]
 
 
 @dataclass(frozen=True)
-class Instruments:
+class MetricSuite:
     """What images are measured with: made once, used for many conditions.
 
     Attributes
@@ -61,7 +61,7 @@ def instruments(
     *,
     device: str | torch.device = "cpu",
     weights: Mapping[str, Weights] = WEIGHTS,
-) -> Instruments:
+) -> MetricSuite:
     """Return the metrics that can be computed here.
 
     Parameters
@@ -95,7 +95,7 @@ def instruments(
         for entry in MEASURES.values()
         if entry.weights and not files[entry.weights]
     }
-    return Instruments(metrics, layers or {}, inception, missing)
+    return MetricSuite(metrics, layers or {}, inception, missing)
 
 
 def _missing(weights: Weights) -> str:
@@ -109,7 +109,7 @@ def measure(
     metamers: Tensor,
     references: Tensor,
     image_ids: Sequence[str],
-    tools: Instruments | None = None,
+    tools: MetricSuite | None = None,
     *,
     device: str | torch.device = "cpu",
     batch_size: int = 8,
@@ -165,7 +165,7 @@ def measure(
     return pd.DataFrame(rows)
 
 
-def _look(tools: Instruments, pair: tuple[Tensor, Tensor], values: Values, sets: Sets) -> None:
+def _look(tools: MetricSuite, pair: tuple[Tensor, Tensor], values: Values, sets: Sets) -> None:
     """Add a batch's values, and its features for the distances between sets."""
     for name, metric in tools.metrics.items():
         values[name] += metric(*pair).double().tolist()

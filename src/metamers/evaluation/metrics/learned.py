@@ -132,7 +132,9 @@ def classifier_layers(classifier: nn.Module, spec: ModelSpec) -> Layers:
 
     def layers(images: Tensor) -> list[Tensor]:
         with ExitStack() as stack:
-            heard = [stack.enter_context(stages.Listener(classifier, name)) for name in chosen]
+            heard = [
+                stack.enter_context(stages.ActivationRecorder(classifier, name)) for name in chosen
+            ]
             classifier(images)
         return [_channels_first(torch.as_tensor(h.activation), spec) for h in heard]
 

@@ -9,7 +9,7 @@ from metamers.models.zoo import Weights
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricSpec:
     """One image metric.
 
     Attributes
@@ -86,7 +86,7 @@ _OWN = "own"
 _TORCHMETRICS = "torchmetrics"
 
 _CARDS = (
-    Measure(
+    MetricSpec(
         "fid",
         "FID",
         "down",
@@ -101,7 +101,7 @@ _CARDS = (
         "Heusel et al. 2017",
         "inception",
     ),
-    Measure(
+    MetricSpec(
         "ssim",
         "SSIM",
         "up",
@@ -113,7 +113,7 @@ _CARDS = (
         _TORCHMETRICS,
         "Wang et al. 2004",
     ),
-    Measure(
+    MetricSpec(
         "psnr",
         "PSNR",
         "up",
@@ -124,7 +124,7 @@ _CARDS = (
         _TORCHMETRICS,
         "no one paper's",
     ),
-    Measure(
+    MetricSpec(
         "vif",
         "VIF",
         "up",
@@ -136,7 +136,7 @@ _CARDS = (
         _TORCHMETRICS,
         "Sheikh and Bovik 2006",
     ),
-    Measure(
+    MetricSpec(
         "lpips",
         "LPIPS",
         "down",
@@ -149,7 +149,7 @@ _CARDS = (
         "Zhang et al. 2018",
         "alexnet",
     ),
-    Measure(
+    MetricSpec(
         "rase",
         "RASE",
         "down",
@@ -161,7 +161,7 @@ _CARDS = (
         _OWN,
         "Wald 2000",
     ),
-    Measure(
+    MetricSpec(
         "scc",
         "SCC",
         "up",
@@ -172,7 +172,7 @@ _CARDS = (
         _TORCHMETRICS,
         "Zhou et al. 1998",
     ),
-    Measure(
+    MetricSpec(
         "tv",
         "TV",
         "neither",
@@ -183,7 +183,7 @@ _CARDS = (
         _TORCHMETRICS,
         "Rudin et al. 1992",
     ),
-    Measure(
+    MetricSpec(
         "clip_iqa",
         "CLIP-IQA",
         "up",
@@ -196,7 +196,7 @@ _CARDS = (
         "Wang et al. 2023",
         "clip_rn50",
     ),
-    Measure(
+    MetricSpec(
         "kid",
         "KID",
         "down",
@@ -209,7 +209,7 @@ _CARDS = (
         "Binkowski et al. 2018",
         "inception",
     ),
-    Measure(
+    MetricSpec(
         "rase_windowed",
         "RASE, windowed",
         "down",
@@ -220,7 +220,7 @@ _CARDS = (
         "torchmetrics, over 64 to undo its error of scale",
         "as torchmetrics has it",
     ),
-    Measure(
+    MetricSpec(
         "scc_ceiling",
         "SCC of the reference with itself",
         "neither",
@@ -231,7 +231,7 @@ _CARDS = (
         _TORCHMETRICS,
         "this project's",
     ),
-    Measure(
+    MetricSpec(
         "tv_ratio",
         "log(TV / TV of the reference)",
         "neither",
@@ -245,7 +245,7 @@ _CARDS = (
 )
 
 
-def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
+def feature_cards(network: str, label: str) -> tuple[MetricSpec, ...]:
     """Return the cards of the measures that take a classifier of the zoo as their network.
 
     Parameters
@@ -256,7 +256,7 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
         Its name in figures.
     """
     return (
-        Measure(
+        MetricSpec(
             f"frechet_{network}",
             f"Fréchet distance ({label})",
             "down",
@@ -267,7 +267,7 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             _OWN,
             "Heusel et al. 2017, with another network",
         ),
-        Measure(
+        MetricSpec(
             f"kid_{network}",
             f"Kernel distance ({label})",
             "down",
@@ -278,7 +278,7 @@ def feature_cards(network: str, label: str) -> tuple[Measure, ...]:
             _OWN,
             "Binkowski et al. 2018, with another network",
         ),
-        Measure(
+        MetricSpec(
             f"perceptual_{network}",
             f"Unweighted perceptual distance ({label})",
             "down",
@@ -305,7 +305,7 @@ def takes_a_classifier(name: str) -> bool:
     return bool(network) and any(made.name == name for made in feature_cards(network, network))
 
 
-def card(name: str) -> Measure:
+def card(name: str) -> MetricSpec:
     """Return a measure's card.
 
     A name that begins as those of `feature_cards` do and is not declared gets one with

@@ -17,7 +17,7 @@ from metamers.models.weights.errors import (
     WeightsError,
     WrongHashError,
 )
-from metamers.models.weights.http import Access
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.sources import FETCHERS
 from metamers.models.zoo import Weights
 
@@ -63,7 +63,7 @@ def target(weights: Weights, cache: Path) -> Path:
     return cache / weights.file
 
 
-def locate(weights: Weights, cache: Path, access: Access | None = None) -> Path:
+def locate(weights: Weights, cache: Path, access: DownloadOptions | None = None) -> Path:
     """Return the path of a row's verified file, which is fetched first if need be.
 
     Parameters
@@ -87,7 +87,7 @@ def locate(weights: Weights, cache: Path, access: Access | None = None) -> Path:
     if weights.source in FETCHERS and not path.is_file():
         with FileLock(_made(cache / "locks") / f"{weights.file}.lock"):
             if not path.is_file():
-                _fetch(weights, path, cache, access or Access.of())
+                _fetch(weights, path, cache, access or DownloadOptions.of())
     return verify(weights, path, cache)
 
 
@@ -131,7 +131,7 @@ def rejecting(weights: Weights, path: Path, cache: Path) -> Iterator[None]:
         with quarantine.setting_aside(path, cache):
             yield
     except WeightsError:
-        lock.withdraw(lock_path(cache), weights.file, cache / "locks")
+        lock.remove_unverified(lock_path(cache), weights.file, cache / "locks")
         raise
 
 
@@ -154,7 +154,7 @@ def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:
     )
 
 
-def _fetch(weights: Weights, path: Path, cache: Path, access: Access) -> None:
+def _fetch(weights: Weights, path: Path, cache: Path, access: DownloadOptions) -> None:
     if access.offline:
         raise MissingWeightsError(missing_table({"": weights}, cache))
     part = _made(cache / "partial") / f"{weights.file}.part"
@@ -177,7 +177,7 @@ def _fetch(weights: Weights, path: Path, cache: Path, access: Access) -> None:
 
 
 def _record(weights: Weights, path: Path, digest: str, stated: str, cache: Path) -> None:
-    who = lock.who_vouches(weights, stated)
+    who = lock.hash_source(weights, stated)
     pin = lock.Pin(digest, path.stat().st_size, verification.origin(weights), who)
     lock.record(lock_path(cache), weights.file, pin, cache / "locks")
 

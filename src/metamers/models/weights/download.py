@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from metamers.models.weights import http, verification
 from metamers.models.weights.errors import DownloadError, WebPageError
-from metamers.models.weights.http import Access, NoRangesError, TransientError
+from metamers.models.weights.http import DownloadOptions, NoRangesError, TransientError
 
 CHUNK = 1 << 16
 
@@ -55,7 +55,7 @@ class State:
     stated_hash: str = ""
 
 
-def download(remote: Remote, part: Path, access: Access) -> str:
+def download(remote: Remote, part: Path, access: DownloadOptions) -> str:
     """Complete the file ``part``, and return the sha256 that the server states, or ``""``.
 
     What an earlier call left in ``part`` is kept if it came from the same URL and the server
@@ -74,7 +74,7 @@ def download(remote: Remote, part: Path, access: Access) -> str:
         return retrying(access, lambda: _size(part))(_transfer, session, remote, part, access)
 
 
-def retrying(access: Access, progress: Callable[[], int]) -> tenacity.Retrying:
+def retrying(access: DownloadOptions, progress: Callable[[], int]) -> tenacity.Retrying:
     """Return a caller that tries again after a `TransientError`, as long as bytes come in.
 
     It gives up, with the last error, after ``access.attempts`` failures in a row between which
@@ -123,7 +123,9 @@ def _asked_pause(state: tenacity.RetryCallState) -> float:
     return error.pause if isinstance(error, TransientError) else 0.0
 
 
-def _transfer(session: requests.Session, remote: Remote, part: Path, access: Access) -> str:
+def _transfer(
+    session: requests.Session, remote: Remote, part: Path, access: DownloadOptions
+) -> str:
     url = access.address(remote.url, remote.file)
     state = _known(part, remote, url)
     if remote.first is not None and _size(part) == remote.size:

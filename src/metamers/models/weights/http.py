@@ -43,7 +43,7 @@ class NoRangesError(DownloadError):
 
 
 @dataclass(frozen=True)
-class Access:
+class DownloadOptions:
     """How sources are reached.
 
     Attributes
@@ -69,7 +69,7 @@ class Access:
     longest_pause: float = 120.0
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> Access:
+    def of(cls, environment: Mapping[str, str] = os.environ) -> DownloadOptions:
         """Read ``METAMERS_MIRROR`` and ``METAMERS_OFFLINE`` (0 or 1)."""
         offline = environment.get("METAMERS_OFFLINE") or "0"
         if offline not in ("0", "1"):
@@ -88,7 +88,7 @@ class Access:
 
 
 def ask(
-    session: requests.Session, url: str, access: Access, headers: Mapping[str, str]
+    session: requests.Session, url: str, access: DownloadOptions, headers: Mapping[str, str]
 ) -> requests.Response:
     """Return a streamed answer whose status is 200, 206 or 416.
 

@@ -75,7 +75,7 @@ def record(path: Path, name: str, pin: Pin, guards: Path) -> None:
             _write(path, pins | {name: pin})
 
 
-def withdraw(path: Path, name: str, guards: Path) -> None:
+def remove_unverified(path: Path, name: str, guards: Path) -> None:
     """Remove a pin for which nobody but the first use vouched; others stay."""
     with _held(path, guards):
         pins = read(path)
@@ -103,7 +103,7 @@ def expected_hash(weights: Weights, path: Path) -> str:
     return pin.sha256
 
 
-def who_vouches(weights: Weights, published: str) -> str:
+def hash_source(weights: Weights, published: str) -> str:
     """Return the `Pin.recorded` of a file that was verified for the first time."""
     if len(verification.pinned_hash(weights)) == 64:
         return "row"

@@ -10,7 +10,7 @@ from typing import Any
 from metamers.models.weights import verification
 from metamers.models.weights.cache import locate, missing_table, target, verify
 from metamers.models.weights.errors import MissingWeightsError, WeightsError
-from metamers.models.weights.http import Access, UnreachableError
+from metamers.models.weights.http import DownloadOptions, UnreachableError
 from metamers.models.weights.sources import FETCHERS
 from metamers.models.zoo import ModelSpec, Weights
 
@@ -33,7 +33,7 @@ def survey(rows: Mapping[str, Weights], cache: Path, rehash: bool = False) -> li
     return [_find(model, weights, cache, rehash) for model, weights in rows.items()]
 
 
-def fetch_all(rows: Mapping[str, Weights], cache: Path, access: Access) -> list[Path]:
+def fetch_all(rows: Mapping[str, Weights], cache: Path, access: DownloadOptions) -> list[Path]:
     """Return the verified files of all rows that have one, fetched where they were missing.
 
     Raises

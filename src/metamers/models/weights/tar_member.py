@@ -14,7 +14,7 @@ import requests
 from metamers.models.weights import download, http
 from metamers.models.weights.download import Remote
 from metamers.models.weights.errors import DownloadError
-from metamers.models.weights.http import Access, NoRangesError, TransientError
+from metamers.models.weights.http import DownloadOptions, NoRangesError, TransientError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 HEADER_BLOCK = 1 << 16
 
 
-def fetch_member(url: str, member: str, remote_file: str, part: Path, access: Access) -> str:
+def fetch_member(
+    url: str, member: str, remote_file: str, part: Path, access: DownloadOptions
+) -> str:
     """Complete ``part`` with one member of a tar, and return the sha256 stated for it: ``""``.
 
     From a server that answers ranges, only the tar's headers and the member's bytes are fetched,
@@ -42,7 +44,7 @@ def fetch_member(url: str, member: str, remote_file: str, part: Path, access: Ac
     return ""
 
 
-def find_member(url: str, member: str, remote_file: str, access: Access) -> Remote:
+def find_member(url: str, member: str, remote_file: str, access: DownloadOptions) -> Remote:
     """Return which bytes of an uncompressed tar at a URL are the member's.
 
     Raises
@@ -64,7 +66,7 @@ def find_member(url: str, member: str, remote_file: str, access: Access) -> Remo
 class _RangeFile(io.RawIOBase):
     """A file at a URL, read by ranges where it is asked to; a dropped connection is asked again."""
 
-    def __init__(self, session: requests.Session, url: str, access: Access) -> None:
+    def __init__(self, session: requests.Session, url: str, access: DownloadOptions) -> None:
         self._session = session
         self._url = url
         self._access = access
@@ -123,7 +125,7 @@ def _member(archive: tarfile.TarFile, member: str, place: str) -> tarfile.TarInf
     )
 
 
-def _fetch_whole(url: str, member: str, part: Path, access: Access) -> None:
+def _fetch_whole(url: str, member: str, part: Path, access: DownloadOptions) -> None:
     archive_part = part.with_name(f"{part.name}.archive")
     name = PurePosixPath(urlsplit(url).path).name
     download.download(Remote(url, name), archive_part, access)
