@@ -144,7 +144,7 @@ def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):
     evaluate_conditions = evaluators.evaluate_conditions
     monkeypatch.setattr(
         evaluators,
-        "judge",
+        "evaluate_conditions",
         lambda e, s, seed: judged.append(len(s)) or evaluate_conditions(e, s, seed),
     )
     both = evaluate([subject(photographs, 10), subject(photographs, 40, "other")], store)

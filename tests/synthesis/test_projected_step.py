@@ -41,9 +41,9 @@ def test_step_equals_moving_projecting_and_clamping(
         torch.tensor(values, dtype=torch.float32).view(2, 3, 1, 2)
         for values in (centers, images, gradient)
     )
-    settings, bound = recipe(pixel_range), Bound(norm, "initial", radius)
-    expected = plainly(settings, bound, centers, images, gradient, 0.5)
-    descent = ProjectedStep.of(settings, bound, centers)
+    chosen, bound = recipe(pixel_range), Bound(norm, "initial", radius)
+    expected = plainly(chosen, bound, centers, images, gradient, 0.5)
+    descent = ProjectedStep.of(chosen, bound, centers)
     descent.step_(images, gradient.clone(), 0.5)
     assert torch.equal(images, expected)
 
