@@ -35,7 +35,7 @@ from metamers import bootstrap
 from metamers.execution import precision
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.runner import ExecutionSettings, prepare_features
-from metamers.models import pretrained
+from metamers.models.classifier import load_pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.bounds import Bound
@@ -183,7 +183,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     images = cases.photographs(asked.images, asked.side)
     judges = {
-        name: pretrained.classifier(cases.SPECS[name], cases.cache()) for name in asked.evaluators
+        name: load_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators
     }
     plain = replace(cases.engine(asked.device, asked.images), **REFERENCE)
     settings = SETTINGS | (ON_GPU if asked.device.startswith("cuda") else {})

@@ -11,11 +11,11 @@ import time
 import numpy as np
 import torch
 
-from metamers import snakemake_script
 from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
 from metamers.images import references as images
 from metamers.models import zoo
+from metamers.models.weights.cache import cache_folder
 from metamers.storage.metamers import Metamers
 
 SIDE, N = 224, 400
@@ -41,7 +41,7 @@ def main():
     for name in ("efficientnet_lite0", "efficientnet_lite2", "squeezenet1_1"):
         row = {"name": name} | zoo.read("config/models.yaml")[name]
         evaluate_conditions = evaluators.Evaluator.of(
-            row, snakemake_script.cache_folder(None), torch.device("cpu"), 64
+            row, cache_folder(None), torch.device("cpu"), 64
         )
         spent = [0.0]
 

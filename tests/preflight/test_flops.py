@@ -11,13 +11,13 @@ from fixtures import ROOT
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from metamers import snakemake_script
 from metamers.config import revisions
 from metamers.config.plan import Condition, Plan
 from metamers.execution import runner
 from metamers.images import references as images
 from metamers.models import stages, zoo
 from metamers.models.classifier import build
+from metamers.models.weights.cache import cache_folder
 from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight import estimates, flops, speed
 from metamers.preflight.flops import step_costs
@@ -169,7 +169,7 @@ def seconds_of_run(plan, condition: Condition, settings, folder: Path):
         settings,
         [row.image_id for row in rows],
         torch.from_numpy(pixels),
-        snakemake_script.cache_folder(None),
+        cache_folder(None),
         folder / "checkpoint",
     )
     return time.process_time() - begun

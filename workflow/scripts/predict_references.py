@@ -4,6 +4,7 @@ from metamers import snakemake_script
 from metamers.evaluation import evaluators
 from metamers.execution import devices
 from metamers.images import references
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 
 snakemake_script.start_logging(snakemake)
@@ -14,7 +15,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
     answers = evaluators.predict_references(
         snakemake.params.models,
         dict(draws),
-        snakemake_script.cache_folder(snakemake.params.cache),
+        cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,
     )

@@ -6,6 +6,7 @@ from metamers import snakemake_script
 from metamers.config.plan import Condition
 from metamers.execution import checkpoints, runner
 from metamers.images import references
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import metamers, tables
 
 snakemake_script.start_logging(snakemake)
@@ -26,7 +27,7 @@ delivery = runner.run(
     work,
     runner.ExecutionSettings(**snakemake.config["engine"]),
     *references.load(snakemake.input.references),
-    snakemake_script.cache_folder(snakemake.params.cache),
+    cache_folder(snakemake.params.cache),
     checkpoint,
 )
 metamers.save(snakemake.output.metamers, delivery.metamers)
