@@ -9,8 +9,7 @@ import torch
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.batching import Batch, Finished, Progress
 from metamers.execution.checkpoints import Checkpoint, finished_files, remove, write_whole
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import State, synthesize
 
 RECIPE = SynthesisSettings.of(
@@ -26,7 +25,7 @@ ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
 @pytest.fixture
 def progress(networks, references, image_ids):
-    bound = Bound("linf", "initial", 10_000)
+    bound = Bound()
     states = []
     whole = synthesize(
         networks,

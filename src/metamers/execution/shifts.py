@@ -20,8 +20,7 @@ from metamers.execution.checkpoints import Checkpoint
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings, turns
+from metamers.synthesis.settings import Bound, SynthesisSettings, turns
 from metamers.synthesis.solver import State, Synthesis, synthesize
 
 

@@ -20,8 +20,7 @@ from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import State, synthesize
 
 STEPS_PER_TURN = 10
@@ -118,7 +117,7 @@ def seconds_per_step(
         crew.functions,
         to_device(images, crew.device, crew.choices.channels_last),
         [str(index) for index in range(n_images)],
-        Bound("linf", "initial", 10_000),
+        Bound(),
         settings,
         on_turn=on_turn,
         places=places,

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import GRADIENTS, SynthesisSettings
+from metamers.synthesis.settings import GRADIENTS, Bound, SynthesisSettings
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,12 @@ class ProjectedStep:
     interval
         Lowest and highest value: of all pixels, or of each; None: they are free.
     ball
-        An l2 ball and its centres, where the bound is one and binds.
+        Centres and radius of the l2 ball, where the bound is one and binds.
     """
 
     rule: str
     interval: tuple[Any, Any] | None
-    ball: tuple[Bound, Tensor] | None = None
+    ball: tuple[Tensor, float] | None = None
 
     @classmethod
     def of(cls, settings: SynthesisSettings, bound: Bound, centers: Tensor) -> ProjectedStep:
@@ -47,7 +46,7 @@ class ProjectedStep:
         if bound.is_idle(pixel_range, centers[0].numel()):
             return cls(settings.gradient, pixel_range)
         if bound.norm == "l2":
-            return cls(settings.gradient, pixel_range, (bound, centers))
+            return cls(settings.gradient, pixel_range, (centers, bound.radius))
         # Clamping to one interval and then to another is clamping to the first, clamped.
         lowest, highest = centers - bound.radius, centers + bound.radius
         if pixel_range is not None:
@@ -60,13 +59,24 @@ class ProjectedStep:
 
         The memory of the gradient is used up.
         """
-        images.sub_(direction_(self.rule, gradient), alpha=rate)
+        self.project_(images.sub_(direction_(self.rule, gradient), alpha=rate))
+
+    def project_(self, images: Tensor) -> Tensor:
+        """Move the images into the bound and the pixel range, in place, and return them."""
         if self.ball is not None:
-            bound, centers = self.ball
-            bound.project_(images, centers)
-        if self.interval is not None:
-            low, high = self.interval
-            images.clamp_(low, high)
+            project_onto_l2_balls_(images, *self.ball)
+        return images if self.interval is None else images.clamp_(*self.interval)
+
+
+def project_onto_l2_balls_(images: Tensor, centers: Tensor, radius: float) -> Tensor:
+    """Move each image to the nearest point of its ball, in place, and return them.
+
+    ``images`` and ``centers`` are ``(batch, 3, height, width)``.
+    """
+    offsets = images - centers
+    lengths = torch.linalg.vector_norm(torch.flatten(offsets, 1), dim=1)
+    factors = (radius / lengths.clamp_min(1e-12)).clamp_max(1.0)
+    return images.copy_(centers + offsets * factors.view(-1, 1, 1, 1))
 
 
 def direction_(rule: str, gradient: Tensor) -> Tensor:

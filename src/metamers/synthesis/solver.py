@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metamers.execution import ways
 from metamers.synthesis import gradient_agreement, initializers, schedules
-from metamers.synthesis.bounds import Bound
+from metamers.synthesis.cuda_graph import capture_gradient
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
     SMALLEST_BATCH,
@@ -24,7 +23,7 @@ from metamers.synthesis.objective import (
     worst_model_assignments,
 )
 from metamers.synthesis.projected_step import ProjectedStep
-from metamers.synthesis.settings import SynthesisSettings, Turn, turns
+from metamers.synthesis.settings import Bound, SynthesisSettings, Turn, turns
 
 
 @dataclass(frozen=True)
@@ -143,11 +142,14 @@ def synthesize(
 
     Raises
     ------
+    ValueError
+        If the references are no such images, or there is not an id for each.
     FloatingPointError
         If a loss or a pixel is not a finite number. The state is that of the turn before.
     Interrupted
         If ``stop`` said so.
     """
+    _require_images(references, image_ids)
     n_images = len(references)
     references = _pad(references)
     ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
@@ -188,17 +190,17 @@ class Solver:
 
         Nothing is read back from the device until the last step is done.
         """
-        shares = self.shares(turn, state.images)
-        memory = Workspace.of(shares, state.images)
+        assignments = self.assignments(turn, state.images)
+        workspace = Workspace.of(assignments, state.images)
         images, losses = state.images.clone(), []
         for _ in range(turn.steps):
-            gradient, of_shares = combined_gradient(shares, images, memory)
+            gradient, losses_of_each = combined_gradient(assignments, images, workspace)
             self.descent.step_(images, gradient, rate)
-            losses.append(torch.cat(of_shares))
+            losses.append(torch.cat(losses_of_each))
             _raise_if_stopped(stop)
         found, sums = _read_back(torch.stack(losses), images.sum(dim=(1, 2, 3)))
-        self.require_finite(turn, shares, found, sums)
-        state.records.extend(self.records(turn, rate, state.turn, shares, found[-1]))
+        self.require_finite(turn, assignments, found, sums)
+        state.records.extend(self.records(turn, rate, state.turn, assignments, found[-1]))
         state.images, state.turn = images, state.turn + 1
 
     def record_agreement(self, every: int, step: int, state: State) -> None:
@@ -208,7 +210,7 @@ class Solver:
             cosines = gradient_agreement.measure(self.targets, state.images)
             state.agreements.append(Agreement(state.turn, step, cosines))
 
-    def shares(self, turn: Turn, images: Tensor) -> list[Assignment]:
+    def assignments(self, turn: Turn, images: Tensor) -> list[Assignment]:
         """Return which models have a say in a turn, with what they need on the device."""
         if not turn.models:
             return worst_model_assignments(self.targets, images)
@@ -218,31 +220,38 @@ class Solver:
         return [Assignment(*pair) for pair in zip(turn.models, targets, strict=True)]
 
     def records(
-        self, turn: Turn, rate: float, index: int, shares: Sequence[Assignment], losses: np.ndarray
+        self,
+        turn: Turn,
+        rate: float,
+        index: int,
+        assignments: Sequence[Assignment],
+        losses: np.ndarray,
     ) -> list[Record]:
-        """Return the losses of a turn's last step, share by share or image by image."""
+        """Return the losses of a turn's last step, assignment by assignment or image by image."""
         step, n_images = turn.first_step + turn.steps, len(self.image_ids)
-        parts = np.split(losses, np.cumsum([_length(share, n_images) for share in shares])[:-1])
-        if all(share.rows is None for share in shares):
+        parts = np.split(
+            losses, np.cumsum([_length(assignment, n_images) for assignment in assignments])[:-1]
+        )
+        if all(assignment.rows is None for assignment in assignments):
             return [
-                Record(index, step, rate, np.full(n_images, share.model, dtype=np.int16), part)
-                for share, part in zip(shares, parts, strict=True)
+                Record(index, step, rate, np.full(n_images, assignment.model, dtype=np.int16), part)
+                for assignment, part in zip(assignments, parts, strict=True)
             ]
         models, values = np.zeros(n_images, dtype=np.int16), np.zeros(n_images, dtype=np.float32)
-        for share, part in zip(shares, parts, strict=True):
-            rows = torch.as_tensor(share.rows).cpu().numpy()
-            models[rows], values[rows] = share.model, part
+        for assignment, part in zip(assignments, parts, strict=True):
+            rows = torch.as_tensor(assignment.rows).cpu().numpy()
+            models[rows], values[rows] = assignment.model, part
         return [Record(index, step, rate, models, values)]
 
     def require_finite(
-        self, turn: Turn, shares: Sequence[Assignment], losses: np.ndarray, sums: np.ndarray
+        self, turn: Turn, assignments: Sequence[Assignment], losses: np.ndarray, sums: np.ndarray
     ) -> None:
         """Raise `FloatingPointError` if a loss, ``(steps, …)``, or a pixel is no finite number."""
         n_images = len(self.image_ids)
         owners = [
-            (self.names[share.model], row)
-            for share in shares
-            for row in (range(n_images) if share.rows is None else share.rows.tolist())
+            (self.names[assignment.model], row)
+            for assignment in assignments
+            for row in (range(n_images) if assignment.rows is None else assignment.rows.tolist())
         ]
         for step, column in np.argwhere(~np.isfinite(losses)).tolist():
             name, row = owners[column]
@@ -286,6 +295,17 @@ class Solver:
         )
 
 
+def _require_images(references: Tensor, image_ids: Sequence[str]) -> None:
+    met = f"the references are {references.dtype} of shape {tuple(references.shape)}"
+    if references.dim() != 4 or references.dtype != torch.float32:
+        raise ValueError(f"{met}; expected float32 of shape (n, 3, height, width), in [0, 1]")
+    if not len(references) or len(references) != len(image_ids):
+        raise ValueError(f"{met}, with {len(image_ids)} ids; each image needs one")
+    low, high = references.min(), references.max()
+    if not bool((low >= 0) & (high <= 1)):
+        raise ValueError(f"{met}, from {float(low)} to {float(high)}; pixels lie in [0, 1]")
+
+
 def _start(
     settings: SynthesisSettings, references: Tensor, ids: Sequence[str], seed: int
 ) -> Tensor:
@@ -311,7 +331,7 @@ def _targets(
     for name, function in features.items():
         _raise_if_stopped(stop)
         target = ModelObjective.of(function, references, places.get(name, "device"))
-        yield ways.captured(target) if name in graphs else target
+        yield capture_gradient(target) if name in graphs else target
 
 
 def _raise_if_stopped(stop: Callable[[], bool]) -> None:
@@ -325,8 +345,8 @@ def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return both[: losses.numel()].reshape(losses.shape), both[losses.numel() :]
 
 
-def _length(share: Assignment, n_images: int) -> int:
-    return n_images if share.rows is None else len(share.rows)
+def _length(assignment: Assignment, n_images: int) -> int:
+    return n_images if assignment.rows is None else len(assignment.rows)
 
 
 def _pad(references: Tensor) -> Tensor:
