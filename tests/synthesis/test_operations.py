@@ -146,6 +146,5 @@ def test_step_makes_no_tensor_but_those_of_the_network(networks, references):
         torch.autograd.grad(found, leaf, torch.ones_like(found))
     alone = [name for name in watch.made if "ones_like" not in name]
     with Watch(smallest) as watch:
-        gradient, _ = combined_gradient(shares, images, memory)
-        descent.step_(images, gradient, 0.1)
+        descent.step_(images, combined_gradient(shares, images, memory), 0.1, 0, {})
     assert watch.made == alone

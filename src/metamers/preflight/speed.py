@@ -21,7 +21,8 @@ from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.settings import Bound, SynthesisSettings
-from metamers.synthesis.solver import State, synthesize
+from metamers.synthesis.solver import synthesize
+from metamers.synthesis.state import State
 
 STEPS_PER_TURN = 10
 TURNS = 2

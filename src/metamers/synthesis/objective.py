@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -206,12 +206,30 @@ class Workspace:
         return cls(differences, torch.empty_like(images) if split else None)
 
 
-def combined_gradient(
-    assignments: Sequence[Assignment], images: Tensor, workspace: Workspace | None = None
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the gradient that the assignments agree on, and the losses of each assignment.
+class Evaluation(NamedTuple):
+    """What one evaluation of a batch gives.
 
-    The mean over the assignments that cover the whole batch; elsewhere each image's own assignment.
+    Attributes
+    ----------
+    gradient
+        By the images, ``(batch, 3, height, width)``; may lie in the workspace.
+    losses
+        Of each assignment, one for each of its images.
+    """
+
+    gradient: Tensor
+    losses: list[Tensor]
+
+
+def combined_gradient(
+    assignments: Sequence[Assignment],
+    images: Tensor,
+    workspace: Workspace | None = None,
+    squared: bool = False,
+) -> Evaluation:
+    """Return the gradient that the assignments agree on, and the losses of each.
+
+    The mean over the assignments that cover the whole batch; elsewhere each image's own.
 
     Parameters
     ----------
@@ -220,7 +238,9 @@ def combined_gradient(
     images
         ``(batch, 3, height, width)``.
     workspace
-        That of the turn; what is returned may lie in it.
+        That of the turn.
+    squared
+        Whether the gradient is that of the losses' squares.
     """
     workspace = workspace or Workspace.of(assignments, images)
     total, all_losses = workspace.total, []
@@ -228,13 +248,15 @@ def combined_gradient(
         part = images if assignment.rows is None else images[assignment.rows]
         gradient, losses = assignment.target.gradient(part, difference)
         all_losses.append(losses)
+        if squared:
+            gradient.mul_(2 * losses.view(-1, 1, 1, 1))
         if assignment.rows is not None:
             torch.as_tensor(total)[assignment.rows] = gradient
         elif total is None:
             total = gradient.mul_(1 / len(assignments)) if len(assignments) > 1 else gradient
         else:
             total.add_(gradient, alpha=1 / len(assignments))
-    return torch.as_tensor(total), all_losses
+    return Evaluation(torch.as_tensor(total), all_losses)
 
 
 def _forward(features: Activations, images: Tensor) -> Tensor:

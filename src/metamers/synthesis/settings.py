@@ -19,13 +19,20 @@ if TYPE_CHECKING:
 
 STRATEGIES = ("round_robin", "random_order", "mean_gradient", "worst_model")
 GRADIENTS = ("raw", "l2_normalised", "sign")
+OPTIMIZERS = ("sgd", "nesterov", "adam", "lbfgs")
 RECTIFIERS = ("plain", "identity_gradient")
 NORMS = ("linf", "l2")
 CENTERS = ("initial", "reference")
 # What a budget may say.
-BUDGETS = ({"total_steps", "steps_per_turn"}, {"per_model", "steps_per_turn"})
+BUDGETS = (
+    {"total_steps", "steps_per_turn"},
+    {"per_model", "steps_per_turn"},
+    {"until_loss", "at_most", "steps_per_turn"},
+)
 # A backward pass through a network costs about two forward passes.
 FORWARD_SHARE = 1 / 3
+# One objective from step to step, and its true gradient.
+LBFGS_NEEDS = {"ensemble": "mean_gradient", "gradient": "raw", "target_relu": "plain"}
 
 
 def parse_radius(value: str | float) -> Fraction:
@@ -87,8 +94,12 @@ class SynthesisSettings:
     Attributes
     ----------
     budget
-        ``total_steps`` (shared by the set's models) or ``per_model`` gradient evaluations,
-        and ``steps_per_turn``.
+        ``total_steps`` (shared by the set's models) or ``per_model`` gradient evaluations; or
+        ``until_loss``, the loss of the 8-bit image at which it is done for all models, and
+        ``at_most`` as many shared evaluations; and ``steps_per_turn``.
+    optimizer
+        ``sgd`` (Algorithm 1), ``nesterov``, ``adam`` or ``lbfgs``
+        (`metamers.synthesis.projected_step`, `metamers.synthesis.lbfgs`).
     gradient
         ``raw``, ``l2_normalised`` per image, or ``sign``.
     schedule, initializer
@@ -110,7 +121,8 @@ class SynthesisSettings:
         If a value is none of those that its key may have.
     """
 
-    budget: Mapping[str, int]
+    budget: Mapping[str, Any]
+    optimizer: str
     gradient: str
     schedule: Mapping[str, Any]
     initializer: Mapping[str, Any]
@@ -129,6 +141,19 @@ class SynthesisSettings:
         _require_one_of("gradient", self.gradient, GRADIENTS)
         _require_one_of("ensemble", self.ensemble, STRATEGIES)
         _require_one_of("target_relu", self.target_relu, RECTIFIERS)
+        _require_one_of("optimizer", self.optimizer, OPTIMIZERS)
+        for key, needed in LBFGS_NEEDS.items() if self.optimizer == "lbfgs" else ():
+            if getattr(self, key) != needed:
+                raise ValueError(
+                    f"the optimizer 'lbfgs' needs {key} {needed!r}, and it is "
+                    f"{getattr(self, key)!r}: its line search compares values of one function "
+                    "with that function's gradient"
+                )
+
+    @property
+    def until_loss(self) -> float | None:
+        """Loss at which an image is done; None: it takes all steps."""
+        return self.budget.get("until_loss")
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> SynthesisSettings:
@@ -196,6 +221,11 @@ class Turn:
     steps: int
     first_step: int
 
+    @property
+    def evaluations(self) -> int:
+        """Return the gradients of a model that an image needs in it."""
+        return self.steps * max(1, len(self.models))
+
 
 def turns(settings: SynthesisSettings, n_models: int, seed: int) -> tuple[list[Turn], int]:
     """Return the turns of a synthesis, and the number of repetitions of the schedule.
@@ -210,9 +240,11 @@ def turns(settings: SynthesisSettings, n_models: int, seed: int) -> tuple[list[T
         If the budget does not give each model a turn.
     """
     per_turn = settings.budget["steps_per_turn"]
-    shared = "total_steps" in settings.budget
+    budget, shared = settings.budget, "per_model" not in settings.budget
     evaluations = (
-        settings.budget["total_steps"] if shared else settings.budget["per_model"] * n_models
+        budget.get("total_steps", budget.get("at_most"))
+        if shared
+        else budget["per_model"] * n_models
     )
     if settings.ensemble == "mean_gradient":
         lengths = _split(evaluations // n_models, per_turn)
@@ -226,7 +258,7 @@ def turns(settings: SynthesisSettings, n_models: int, seed: int) -> tuple[list[T
         models = [(index,) for index in _order(settings.ensemble, n_models, len(lengths), seed)]
     if evaluations < per_turn * n_models or not lengths:
         raise ValueError(
-            f"the budget {dict(settings.budget)} gives {evaluations} gradient evaluations to "
+            f"the budget {dict(budget)} gives {evaluations} gradient evaluations to "
             f"{n_models} models; each needs a turn of {per_turn}"
         )
     one_at_a_time = settings.ensemble in ("round_robin", "random_order")

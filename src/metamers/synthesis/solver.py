@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metamers.synthesis import gradient_agreement, initializers, schedules
+from metamers.synthesis import gradient_agreement, initializers, optimizers, schedules
 from metamers.synthesis.cuda_graph import capture_gradient
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
@@ -22,77 +22,19 @@ from metamers.synthesis.objective import (
     combined_gradient,
     worst_model_assignments,
 )
-from metamers.synthesis.projected_step import ProjectedStep
+from metamers.synthesis.optimizers import Optimizer
 from metamers.synthesis.settings import Bound, SynthesisSettings, Turn, turns
-
-
-@dataclass(frozen=True)
-class Record:
-    """Losses of the images of a batch at the last step of a turn.
-
-    ``models`` and ``losses`` are ``(batch,)``: the index of the model, and its loss.
-    """
-
-    turn: int
-    step: int
-    rate: float
-    models: np.ndarray
-    losses: np.ndarray
-
-    def select(self, rows: np.ndarray | slice) -> Record:
-        """Return the record of some of the images."""
-        return replace(self, models=self.models[rows], losses=self.losses[rows])
-
-
-@dataclass
-class State:
-    """All that changes during the synthesis of a batch: enough to go on from here."""
-
-    turn: int
-    images: Tensor
-    records: list[Record] = field(default_factory=list)
-    agreements: list[Agreement] = field(default_factory=list)
-
-    def select(self, rows: np.ndarray) -> State:
-        """Return the state of some of the images; one alone is there twice, as in its batch."""
-        rows = np.resize(rows, max(len(rows), SMALLEST_BATCH))
-        images = self.images[torch.from_numpy(rows).to(self.images.device)]
-        return State(
-            self.turn,
-            images,
-            [record.select(rows) for record in self.records],
-            [one.select(rows) for one in self.agreements],
-        )
-
-
-@dataclass(frozen=True)
-class Synthesis:
-    """Metamers, and how well they were optimised.
-
-    Attributes
-    ----------
-    metamers
-        ``(n, 3, height, width)``, float32, on the CPU.
-    losses_before, losses_after, losses_stored
-        Loss of each image for each model, ``(n, models)``: at the start, at the end, and of
-        the image rounded to 8 bits, which is what is evaluated.
-    records
-        Losses along the way.
-    agreements
-        How far the models agreed along the way, where that was asked for.
-    """
-
-    metamers: Tensor
-    losses_before: np.ndarray
-    losses_after: np.ndarray
-    losses_stored: np.ndarray
-    records: list[Record]
-    agreements: list[Agreement]
+from metamers.synthesis.state import Record, State, Synthesis
 
 
 def to_8_bits(images: Tensor) -> Tensor:
     """Return images in [0, 1] as the nearest 8-bit values, ``uint8``."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Return images in [0, 1] as their 8-bit values are, in the same layout and type."""
+    return to_8_bits(images).to(images) / 255
 
 
 class Interrupted(Exception):  # noqa: N818  (a request that was obeyed, not an error)
@@ -155,25 +97,40 @@ def synthesize(
     ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
     start = _start(settings, references, ids, seed)
     stop = stop or (lambda: False)
-    solver = Solver(
-        targets=list(_targets(features, references, places or {}, graphs, stop)),
-        descent=ProjectedStep.of(settings, bound, bound.around(start, references)),
-        names=list(features),
-        image_ids=ids,
-    )
+    centers = bound.around(start, references)
+
+    def prepare(rows: np.ndarray) -> Solver:
+        chosen = torch.from_numpy(rows).to(references.device)
+        objectives = _objectives(features, references[chosen], places or {}, graphs, stop)
+        optimizer = optimizers.prepare(settings, bound, centers[chosen])
+        return Solver(list(objectives), optimizer, list(features), [ids[row] for row in rows])
+
+    everyone = np.arange(len(ids))
     state = state or State(0, start)
-    state.images = _laid_out_as(references, state.images)
+    active = state.active()
+    solver = prepare(active if len(active) else everyone)
+    _lay_out(state, references, solver.optimizer)
     plan, repetitions = turns(settings, len(features), seed)
-    while state.turn < len(plan):
-        turn = plan[state.turn]
-        solver.record_agreement(settings.agreement_every, turn.first_step, state)
+    while state.turn < len(plan) and len(active):
+        turn, part = plan[state.turn], state.part(active)
         rate = schedules.rate(settings.schedule, turn.repetition, repetitions, turn.first_step)
-        solver.take(turn, rate, state, stop)
+        solver.record_agreement(settings.agreement_every, turn.first_step, part)
+        solver.take(turn, rate, part, stop)
+        if settings.until_loss is not None and _ends_pass(part.turn, plan, len(features)):
+            solver.stop_images(settings.until_loss, part)
+        state.merge(active, part)
         if on_turn:
             on_turn(state)
-    last = plan[-1]
-    solver.record_agreement(settings.agreement_every, last.first_step + last.steps, state)
-    return solver.result(start, state, n_images, stop)
+        before, active = active, state.active()
+        if len(active) and not np.array_equal(active, before):  # who is done leaves the batch
+            solver = prepare(active)
+    if len(active):
+        part, last = state.part(active), plan[-1]
+        solver.record_agreement(settings.agreement_every, last.first_step + last.steps, part)
+        state.merge(active, part)
+    if solver.image_ids != ids:
+        solver = prepare(everyone)
+    return solver.result(start, state, plan, n_images, stop)
 
 
 @dataclass(frozen=True)
@@ -181,7 +138,7 @@ class Solver:
     """The parts of a batch's synthesis that do not change."""
 
     targets: Sequence[ModelObjective]
-    descent: ProjectedStep
+    optimizer: Optimizer
     names: Sequence[str]
     image_ids: Sequence[str]
 
@@ -193,15 +150,22 @@ class Solver:
         assignments = self.assignments(turn, state.images)
         workspace = Workspace.of(assignments, state.images)
         images, losses = state.images.clone(), []
-        for _ in range(turn.steps):
-            gradient, losses_of_each = combined_gradient(assignments, images, workspace)
-            self.descent.step_(images, gradient, rate)
-            losses.append(torch.cat(losses_of_each))
+        memory = {name: kept.clone() for name, kept in state.memory.items()}
+        for step in range(turn.first_step, turn.first_step + turn.steps):
+            evaluation = combined_gradient(assignments, images, workspace, self.optimizer.squared)
+            self.optimizer.step_(images, evaluation, rate, step, memory)
+            losses.append(torch.cat(evaluation.losses))
             _raise_if_stopped(stop)
         found, sums = _read_back(torch.stack(losses), images.sum(dim=(1, 2, 3)))
         self.require_finite(turn, assignments, found, sums)
         state.records.extend(self.records(turn, rate, state.turn, assignments, found[-1]))
-        state.images, state.turn = images, state.turn + 1
+        state.images, state.memory, state.turn = images, memory, state.turn + 1
+
+    def stop_images(self, target: float, state: State) -> None:
+        """Note which images are done: those whose 8-bit losses are all at the target."""
+        stored = rounded(self.optimizer.solution(state.images, state.memory))
+        worst = torch.stack([objective.losses(stored) for objective in self.targets]).amax(0)
+        state.stopped = np.where((worst <= target).cpu().numpy(), state.turn, state.stopped)
 
     def record_agreement(self, every: int, step: int, state: State) -> None:
         """Measure how far the models agree, before every so many turns, and before none twice."""
@@ -269,21 +233,29 @@ class Solver:
             )
 
     def result(
-        self, start: Tensor, state: State, n_images: int, stop: Callable[[], bool]
+        self,
+        start: Tensor,
+        state: State,
+        plan: Sequence[Turn],
+        n_images: int,
+        stop: Callable[[], bool],
     ) -> Synthesis:
         """Return the finished metamers with their losses."""
-        stored = to_8_bits(state.images).to(state.images) / 255
+        metamers = self.optimizer.solution(state.images, state.memory)
         found = np.zeros((3, len(start), len(self.targets)), dtype=np.float32)
         for column, target in enumerate(self.targets):
-            for which, images in enumerate((start, state.images, stored)):
+            for which, images in enumerate((start, metamers, rounded(metamers))):
                 _raise_if_stopped(stop)
                 found[which, :, column] = target.losses(images).cpu().numpy()
-        before, after, rounded = found[:, :n_images]
+        before, after, stored = found[:, :n_images]
+        ends = np.where(state.stopped > 0, state.stopped, len(plan))[:n_images] - 1
         return Synthesis(
-            metamers=state.images[:n_images].cpu().contiguous(),
+            metamers=metamers[:n_images].cpu().contiguous(),
             losses_before=before,
             losses_after=after,
-            losses_stored=rounded,
+            losses_stored=stored,
+            steps=np.cumsum([turn.steps for turn in plan])[ends],
+            evaluations=np.cumsum([turn.evaluations for turn in plan])[ends],
             records=[record.select(slice(n_images)) for record in state.records],
             agreements=[one.select(slice(n_images)) for one in state.agreements],
         )
@@ -321,7 +293,25 @@ def _laid_out_as(other: Tensor, images: Tensor) -> Tensor:
     return torch.empty_like(other).copy_(images)
 
 
-def _targets(
+def _lay_out(state: State, references: Tensor, optimizer: Optimizer) -> None:
+    """Bring a state onto the device, in the references' memory format; begin what is not begun."""
+    state.images = _laid_out_as(references, state.images)
+    memory = state.memory or optimizer.begin(state.images)
+    state.memory = {
+        name: _laid_out_as(references, kept)
+        if kept.shape == references.shape
+        else kept.to(references.device)
+        for name, kept in memory.items()
+    }
+
+
+def _ends_pass(turns_done: int, plan: Sequence[Turn], n_models: int) -> bool:
+    """Return whether each model has had as many turns, or no turn is left."""
+    alone = len(plan[turns_done - 1].models) == 1
+    return turns_done == len(plan) or turns_done % (n_models if alone else 1) == 0
+
+
+def _objectives(
     features: Mapping[str, Activations],
     references: Tensor,
     places: Mapping[str, Placement],
