@@ -38,9 +38,8 @@ from metamers.execution.runner import ExecutionSettings, prepare_features
 from metamers.models.classifier import load_pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.bounds import Bound
 from metamers.synthesis.objective import ModelObjective
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize, to_8_bits
 
 RESULTS = Path(__file__).parent / "effects.json"
@@ -130,7 +129,7 @@ def make(
         crew.functions,
         placed,
         image_ids(len(images)),
-        Bound("linf", "initial", 10_000),
+        Bound(),
         chosen,
         places=places,
         graphs=crew.graphs(places),

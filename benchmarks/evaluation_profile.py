@@ -56,7 +56,8 @@ def main():
         for stage, depth in (("early", 0.2), ("middle", 0.5), ("late", 0.8)):
             condition = Condition("r", "m", "s", stage, "b")
             notes = {"condition": condition.columns()}
-            made = Metamers(ids, [], metamers, metamers, zeros, zeros, zeros, notes)
+            arrays = [zeros] * 5
+            made = Metamers(ids, [], metamers, metamers, *arrays, notes)
             spent[0], began = 0.0, time.process_time()
             list(
                 evaluators.evaluate_conditions(

@@ -107,7 +107,8 @@ def subject(photographs, shift, model_set="single"):
     zeros = np.zeros((len(ids), 1))
     condition = Condition("few", "main", model_set, "late", "unbounded")
     notes = {"condition": condition.columns()}
-    metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, zeros, zeros, zeros, notes)
+    arrays = zeros, zeros, zeros, zeros[:, 0], zeros[:, 0]
+    metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, *arrays, notes)
     return evaluators.ConditionImages(condition, metamers, pixels, 0.8)
 
 

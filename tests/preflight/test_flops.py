@@ -22,8 +22,7 @@ from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight import estimates, flops, speed
 from metamers.preflight.flops import step_costs
 from metamers.preflight.workload import evaluations
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -83,7 +82,7 @@ def test_solver_does_the_operations_that_are_counted(ensemble):
         features[name] = lambda values, f=truncated: f(values.clone())
     references = torch.rand((n_images, 3, side, side), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
-        bound = Bound("linf", "initial", 10_000)
+        bound = Bound()
         synthesize(features, references, ["a", "b", "c"], bound, settings)
     assert counter.get_total_flops() == expected
 
@@ -107,7 +106,8 @@ def test_peak_memory_holds_what_the_gradient_needs():
 
     def tangents(count):
         layers = [nn.Conv2d(3, 2, 1), *(nn.Tanh() for _ in range(count))]
-        return stages.Features(nn.Sequential(*layers), str(count)).requires_grad_(False).to("meta")
+        network = nn.Sequential(*layers).eval().requires_grad_(False)
+        return stages.Features(network, str(count)).to("meta")
 
     few, many = (flops.peak_bytes(tangents(count), side=4) for count in (10, 30))
     assert many - few == 20 * 4 * 2 * 16

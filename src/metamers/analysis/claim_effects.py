@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from metamers.config.plan import Plan
 from metamers.evaluation.similarity import sample_size as power
 from metamers.images.crops import photograph_of
 from metamers.models.zoo import ModelSpec
+from metamers.synthesis.settings import parse_radius
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
@@ -159,7 +159,7 @@ def bound_loss(evidence: RunResults) -> Effect | str:
     """Return how much recognizability a bound of 8/255 around the start costs, of all models."""
     bounds = evidence.plan.config["bounds"]
     radius = {
-        name: Fraction(str(row["radius"]))
+        name: parse_radius(row["radius"])
         for name, row in bounds.items()
         if row["norm"] == "linf" and row["center"] == "initial"
     }
@@ -168,7 +168,7 @@ def bound_loss(evidence: RunResults) -> Effect | str:
     parts = []
     for condition, cell in by_condition.items():
         free = by_condition.get((*condition[:4], str(widest)))
-        if radius.get(condition[4]) == Fraction(8, 255) and free is not None:
+        if radius.get(condition[4]) == parse_radius("8/255") and free is not None:
             parts.append(contrast(free, [cell], "all"))
     return _pooled(parts, evidence, "pairs of bounds", "no bound of 8/255 beside a wider one")
 
