@@ -31,21 +31,12 @@ ZOO = zoo.read(ROOT / "config/models.yaml")
 SPECS = zoo.specs(ZOO)
 
 
-class Widen(nn.Module):
-    def forward(self, values):
-        return nn.functional.pad(values.flatten(1), (0, 1000 - 32))
-
-
-def two_convolutions():
-    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), Widen())
-
-
 TINY = ModelSpec(
     name="tiny",
     label="Tiny",
     family="cnn",
     training="random",
-    architecture="import:test_costs:two_convolutions",
+    architecture="import:fixtures:two_convolutions",
     parameters=0,
     blocks=("[01]",),
     normalisation=None,

@@ -28,7 +28,8 @@ STEPS_PER_TURN = 10
 TURNS = 2
 # What a job's script imports, and what Snakemake starts to run it.
 IMPORTS = (
-    "import timm; from metamers import engine, images, metamer_files, tables",
+    "import timm; from metamers.execution import runner; from metamers.images import references; "
+    "from metamers.storage import metamers, tables",
     "import snakemake.cli",
 )
 
