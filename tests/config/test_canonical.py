@@ -7,7 +7,7 @@ import yaml
 from fixtures import ROOT
 
 from metamers.config.canonical import canonical, radius_of
-from metamers.synthesis.bounds import Bound
+from metamers.synthesis.settings import Bound
 
 
 def dumped(text):
