@@ -8,5 +8,7 @@ from metamers.models.weights import survey
 
 snakemake_script.start_logging(snakemake)
 
-note = survey.note(snakemake.params.row, snakemake_script.cache_folder(snakemake.params.cache))
+note = survey.note(
+    snakemake.params.row, snakemake_script.cache_folder(snakemake.config["weights_cache"])
+)
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))

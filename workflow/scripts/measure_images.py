@@ -23,7 +23,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.networks,
         ResultCache(Path(snakemake.params.store)),
-        snakemake_script.cache_folder(snakemake.params.cache),
+        snakemake_script.cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.params.revision,
     )
