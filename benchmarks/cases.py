@@ -11,10 +11,10 @@ import yaml
 from contest import Case
 from torch import Tensor
 
-from metamers import snakemake_script
 from metamers.execution.runner import ExecutionSettings
 from metamers.images import references
 from metamers.models import zoo
+from metamers.models.weights.cache import cache_folder
 from metamers.models.zoo import ModelSpec
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +38,7 @@ def engine(device: str, count: int) -> ExecutionSettings:
 
 def cache() -> Path:
     """Return the folder of the weights."""
-    return snakemake_script.cache_folder(CONFIG["weights_cache"])
+    return cache_folder(CONFIG["weights_cache"])
 
 
 def photographs(count: int, side: int) -> Tensor:

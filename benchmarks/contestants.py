@@ -21,8 +21,7 @@ from tqdm.auto import tqdm
 
 from metamers import snakemake_script
 from metamers.synthesis import initializers
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 RATE = 1.0
@@ -172,7 +171,7 @@ def ours(clock: Clock, task: Task, steps: int) -> Steps:
         {"model": clock},
         task.references,
         image_ids(len(task.references)),
-        Bound("linf", "initial", 10_000),
+        Bound(),
         settings(steps),
         on_turn=on_turn,
         stop=lambda: False,

@@ -35,12 +35,11 @@ from metamers import bootstrap
 from metamers.execution import precision
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.runner import ExecutionSettings, prepare_features
-from metamers.models import pretrained
+from metamers.models.classifier import load_pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.bounds import Bound
 from metamers.synthesis.objective import ModelObjective
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize, to_8_bits
 
 RESULTS = Path(__file__).parent / "effects.json"
@@ -130,7 +129,7 @@ def make(
         crew.functions,
         placed,
         image_ids(len(images)),
-        Bound("linf", "initial", 10_000),
+        Bound(),
         chosen,
         places=places,
         graphs=crew.graphs(places),
@@ -182,9 +181,7 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = arguments(words)
     torch.use_deterministic_algorithms(True, warn_only=True)
     images = cases.photographs(asked.images, asked.side)
-    judges = {
-        name: pretrained.classifier(cases.SPECS[name], cases.cache()) for name in asked.evaluators
-    }
+    judges = {name: load_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators}
     plain = replace(cases.engine(asked.device, asked.images), **REFERENCE)
     settings = SETTINGS | (ON_GPU if asked.device.startswith("cuda") else {})
     rows = []

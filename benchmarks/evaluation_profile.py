@@ -11,11 +11,11 @@ import time
 import numpy as np
 import torch
 
-from metamers import snakemake_script
 from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
 from metamers.images import references as images
 from metamers.models import zoo
+from metamers.models.weights.cache import cache_folder
 from metamers.storage.metamers import Metamers
 
 SIDE, N = 224, 400
@@ -41,7 +41,7 @@ def main():
     for name in ("efficientnet_lite0", "efficientnet_lite2", "squeezenet1_1"):
         row = {"name": name} | zoo.read("config/models.yaml")[name]
         evaluate_conditions = evaluators.Evaluator.of(
-            row, snakemake_script.cache_folder(None), torch.device("cpu"), 64
+            row, cache_folder(None), torch.device("cpu"), 64
         )
         spent = [0.0]
 
@@ -56,7 +56,8 @@ def main():
         for stage, depth in (("early", 0.2), ("middle", 0.5), ("late", 0.8)):
             condition = Condition("r", "m", "s", stage, "b")
             notes = {"condition": condition.columns()}
-            made = Metamers(ids, [], metamers, metamers, zeros, zeros, zeros, notes)
+            arrays = [zeros] * 5
+            made = Metamers(ids, [], metamers, metamers, *arrays, notes)
             spent[0], began = 0.0, time.process_time()
             list(
                 evaluators.evaluate_conditions(

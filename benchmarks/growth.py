@@ -17,7 +17,7 @@ from contestants import STEPS_PER_TURN, Contestant, Task, image_ids, ours, setti
 
 from metamers.execution.runner import prepare_features
 from metamers.models.stages import Features
-from metamers.synthesis.bounds import Bound
+from metamers.synthesis.settings import Bound
 from metamers.synthesis.solver import synthesize
 
 MEMORY_OF = """
@@ -46,7 +46,7 @@ def by_steps(features: Features, task: Task, turns: int) -> dict[str, Any]:
         {"model": features},
         task.references,
         image_ids(len(task.references)),
-        Bound("linf", "initial", 10_000),
+        Bound(),
         settings(turns * STEPS_PER_TURN),
         on_turn=lambda state: marks.append(time.process_time()),
     )

@@ -4,7 +4,7 @@ set -euo pipefail
 
 # The pins below must be these: the line is part of what Snakemake knows the environment by, so
 # that another lock makes another environment. tests/repository/test_environments.py says how to renew it.
-pins_sha256=f8dfe4f6da7c5d5d378619326a5234b0bafd1a28f848f845c49a13279dc9cb90
+pins_sha256=937ccab032c1c99dc6ba0aaba650922fbe2a5fc5017892b18c56fda351e95599
 
 root=${METAMERS_ROOT:-$PWD}
 lock=$root/requirements.lock

@@ -41,13 +41,6 @@ def prepare_torch(threads: int) -> None:
     logging.info("torch %s, %d threads", torch.__version__, threads)
 
 
-def cache_folder(configured: str | None) -> Path:
-    """Return the folder for weights: the configured one, ``METAMERS_CACHE``, or the user's."""
-    from metamers.models.weights.cache import default_cache
-
-    return Path(configured).expanduser() if configured else default_cache()
-
-
 @contextmanager
 def progress(total: int, title: str, unit: str = "step") -> Iterator[Any]:
     """Show a bar in the log, and on the terminal if there is one."""

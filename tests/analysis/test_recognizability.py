@@ -156,13 +156,6 @@ def test_evaluator_that_left_images_out_is_refused(judged):
         recognizability.by_set(judged.drop(index=judged.index[0]), MAIN)
 
 
-def test_conditions_may_be_rows_of_a_table(judged):
-    rows = {"main": [key.columns() for key in SHARES]}
-    pd.testing.assert_frame_equal(
-        recognizability.by_set(judged, rows), recognizability.by_set(judged, MAIN)
-    )
-
-
 @pytest.mark.parametrize(
     ("table", "make"),
     [

@@ -75,3 +75,47 @@ def test_all_errors_come_in_one_list():
     with pytest.raises(ConfigurationError, match="3 errors") as caught:
         require(config, ZOO, ROOT)
     assert str(caught.value).count("\n") == 3
+
+
+LBFGS = {"optimizer": "lbfgs", "ensemble": "mean_gradient", "gradient": "raw"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("recipes/main/optimizer", "newton", ["recipes.main.optimizer", "newton", "lbfgs"]),
+        ("recipes/main/optimizer", "lbfgs", ["recipes.main", "needs ensemble 'mean_gradient'"]),
+        ("recipes/spare", {"optimizer": "lbfgs"}, ["recipes.spare", "'round_robin'"]),
+        ("recipes/main/loss", {"reduction": "sum"}, ["recipes.main", "'loss' was unexpected"]),
+        (
+            "recipes/main/budget",
+            {"until_loss": 0.1, "steps_per_turn": 2},
+            ["recipes.main.budget", "at_most"],
+        ),
+        (
+            "recipes/main/budget",
+            {"until_loss": 0.1, "total_steps": 90, "steps_per_turn": 2},
+            ["recipes.main", "'total_steps', 'until_loss'", "'at_most'"],
+        ),
+    ],
+)
+def test_optimizer_or_budget_that_cannot_work_is_refused(path, value, said):
+    with pytest.raises(ConfigurationError) as caught:
+        require(with_change(path, value), ZOO, ROOT)
+    assert all(part in str(caught.value) for part in said), caught.value
+
+
+def test_lbfgs_within_an_l2_ball_is_refused_before_any_work():
+    config = with_change("bounds/unbounded", {"norm": "l2", "center": "initial", "radius": 5})
+    config["recipes"]["main"] |= LBFGS
+    with pytest.raises(
+        ConfigurationError, match=r"'lbfgs', which needs .* bound 'unbounded' is an"
+    ):
+        require(config, ZOO, ROOT)
+
+
+def test_lbfgs_with_a_target_within_linf_is_right():
+    config = with_change("bounds/unbounded/radius", 0.1)
+    budget = {"until_loss": 0.1, "at_most": 300, "steps_per_turn": 10}
+    config["recipes"]["main"] |= LBFGS | {"budget": budget}
+    require(config, ZOO, ROOT)

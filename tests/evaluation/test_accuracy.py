@@ -6,9 +6,9 @@ import torch
 import yaml
 from fixtures import ROOT
 
-from metamers import snakemake_script
 from metamers.evaluation import accuracy, evaluators
 from metamers.images import references as images
+from metamers.models.weights.cache import cache_folder
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
 GATE = {"margin": 0.6}
@@ -70,7 +70,7 @@ def clean(photographs, name, **changes):
     references, draws = photographs
     row = {"name": name} | ZOO[name] | changes
     answers = evaluators.predict_references(
-        [row], draws, snakemake_script.cache_folder(None), torch.device("cpu"), 20
+        [row], draws, cache_folder(None), torch.device("cpu"), 20
     )
     return accuracy.check(answers, references, {name: row}, GATE)
 

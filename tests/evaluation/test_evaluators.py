@@ -9,7 +9,6 @@ from fixtures import ROOT
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
@@ -17,6 +16,7 @@ from metamers.evaluation.similarity import activations, distances
 from metamers.evaluation.similarity.activations import ReferenceDistances, compare
 from metamers.images import crops
 from metamers.images import references as images
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
@@ -107,7 +107,8 @@ def subject(photographs, shift, model_set="single"):
     zeros = np.zeros((len(ids), 1))
     condition = Condition("few", "main", model_set, "late", "unbounded")
     notes = {"condition": condition.columns()}
-    metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, zeros, zeros, zeros, notes)
+    arrays = zeros, zeros, zeros, zeros[:, 0], zeros[:, 0]
+    metamers = Metamers(ids, ["squeezenet1_1"], changed / 255, changed, *arrays, notes)
     return evaluators.ConditionImages(condition, metamers, pixels, 0.8)
 
 
@@ -117,7 +118,7 @@ def evaluate(subjects, store, names=("squeezenet1_1",)):
         subjects,
         rows,
         store,
-        snakemake_script.cache_folder(None),
+        cache_folder(None),
         CPU,
         batch_size=3,
         revision=1,

@@ -5,11 +5,10 @@ import pytest
 import torch
 
 from metamers.execution.batching import Batch, Finished, Progress, halved, run_batches, split
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
-FREE = Bound("linf", "initial", 10_000)
+FREE = Bound()
 RECIPE = SynthesisSettings.of(
     {"preset": "paper", "budget": {"total_steps": 24, "steps_per_turn": 2}}
 )

@@ -9,9 +9,9 @@ import torch
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.batching import Batch, Finished, Progress
 from metamers.execution.checkpoints import Checkpoint, finished_files, remove, write_whole
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
-from metamers.synthesis.solver import State, synthesize
+from metamers.synthesis.settings import OPTIMIZERS, Bound, SynthesisSettings
+from metamers.synthesis.solver import synthesize
+from metamers.synthesis.state import State
 
 RECIPE = SynthesisSettings.of(
     {
@@ -26,7 +26,7 @@ ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
 @pytest.fixture
 def progress(networks, references, image_ids):
-    bound = Bound("linf", "initial", 10_000)
+    bound = Bound()
     states = []
     whole = synthesize(
         networks,
@@ -74,12 +74,36 @@ def test_what_is_read_is_what_was_written(tmp_path, progress):
     assert same_records(begun.state.records, state.records)
     assert same_agreements(begun.state.agreements, state.agreements)
     assert fresh.state is None
-    for name in ("metamers", "losses_before", "losses_after", "losses_stored"):
+    for name in ("metamers", "losses_after", "losses_stored", "steps", "evaluations"):
         equal = np.asarray(getattr(finished.synthesis, name)) == np.asarray(getattr(whole, name))
         assert equal.all(), name
     assert same_records(finished.synthesis.records, whole.records)
     assert same_agreements(finished.synthesis.agreements, whole.agreements)
     assert (read.choices, read.devices) == (CHOICES, ["cpu (AVX2)"])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_work_goes_on_from_the_file_with_the_same_bits(
+    tmp_path, networks, references, image_ids, optimizer
+):
+    budget = {"until_loss": 0.45, "at_most": 240, "steps_per_turn": 2}
+    schedule = {"kind": "constant", "start": 0.02 if optimizer == "adam" else 0.4}
+    recipe = SynthesisSettings.of(
+        {"budget": budget, "ensemble": "mean_gradient"}
+        | {"optimizer": optimizer, "schedule": schedule}
+    )
+    given = networks, references, image_ids, Bound(), recipe
+
+    def write(state):
+        checkpoint = Checkpoint(tmp_path / f"{state.turn}", "job")
+        checkpoint.save(Progress([], [Batch(np.arange(4), state)], CHOICES))
+
+    whole = synthesize(*given, on_turn=write)
+    for path in list(tmp_path.iterdir()):
+        (part,) = Checkpoint(path, "job").load().waiting
+        rest = synthesize(*given, state=part.state)
+        assert torch.equal(rest.metamers, whole.metamers)
+        assert rest.evaluations.tolist() == whole.evaluations.tolist()
 
 
 def test_no_file_means_no_progress(tmp_path):

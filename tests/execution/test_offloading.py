@@ -9,8 +9,7 @@ from fixtures import small_network
 from torch import nn
 
 from metamers.execution.offloading import ModelOffloader, Weights, evictions, uses_of
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings, turns
+from metamers.synthesis.settings import Bound, SynthesisSettings, turns
 from metamers.synthesis.solver import synthesize
 
 
@@ -97,7 +96,7 @@ def test_uses_are_the_turns_of_each_model_and_a_turn_of_no_model_needs_all():
 
 @pytest.mark.parametrize("ensemble", ["round_robin", "mean_gradient", "worst_model"])
 def test_moving_models_changes_no_bit(networks, references, image_ids, ensemble):
-    free = Bound("linf", "initial", 10_000)
+    free = Bound()
     budget = {"total_steps": 24, "steps_per_turn": 2}
     recipe = SynthesisSettings.of({"preset": "paper", "budget": budget, "ensemble": ensemble})
     still = synthesize(networks, references, image_ids, free, recipe)

@@ -38,7 +38,7 @@ def test_unknown_precision_is_refused():
 
 
 def test_half_features_are_near_those_in_float32_and_pixels_stay_float32(references):
-    network = nn.Sequential(small_network(0))
+    network = nn.Sequential(small_network(0)).eval()
     whole = stages.Features(network, "0")
     half = precision.Bfloat16Features(whole)
     images = references.clone().requires_grad_(True)

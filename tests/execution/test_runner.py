@@ -14,8 +14,8 @@ import torch
 from fixtures import ROOT
 from synthesis_jobs import ENGINE, photographs, work_of
 
-from metamers import snakemake_script
 from metamers.execution import runner
+from metamers.models.weights.cache import cache_folder
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,7 @@ def few():
 
 def run(work, few, tmp_path, settings=ENGINE):
     torch.set_num_threads(1)
-    return runner.run(
-        work, settings, *few, snakemake_script.cache_folder(None), tmp_path / "checkpoint"
-    )
+    return runner.run(work, settings, *few, cache_folder(None), tmp_path / "checkpoint")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +73,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import synthesis_jobs
 from metamers import snakemake_script
+from metamers.models.weights.cache import cache_folder
 from metamers.execution import runner
 from metamers.storage import metamers
 torch.set_num_threads(1)
@@ -83,7 +82,7 @@ few = synthesis_jobs.photographs(5)
 print("ready", flush=True)
 work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=160)
 done = runner.run(
-    work, synthesis_jobs.ENGINE, *few, snakemake_script.cache_folder(None), Path({checkpoint!r}))
+    work, synthesis_jobs.ENGINE, *few, cache_folder(None), Path({checkpoint!r}))
 metamers.save({output!r}, done.metamers)
 """
 

@@ -7,12 +7,11 @@ from fixtures import small_network
 from metamers.execution import autotuning, ways
 from metamers.models import stages
 from metamers.models.classifier import Classifier
-from metamers.synthesis.bounds import Bound
 from metamers.synthesis.objective import ModelObjective
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
-FREE = Bound("linf", "initial", 10_000)
+FREE = Bound()
 NEEDS_CUDA = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="CUDA graphs need a GPU, and there is none"
 )

@@ -4,11 +4,20 @@ from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from metamers.models.classifier import Classifier, architecture, build, load
-from metamers.models.weights.cache import locate
+from metamers.models import zoo
+from metamers.models.classifier import (
+    Classifier,
+    architecture,
+    build,
+    load,
+    load_model,
+    load_pretrained,
+)
+from metamers.models.weights.cache import default_cache, locate
 from metamers.models.weights.errors import OtherArchitectureError
 from metamers.models.zoo import Layout, ModelSpec, Normalisation, Weights
 
@@ -171,3 +180,33 @@ def test_a_timm_name_with_a_local_checkpoint_becomes_a_classifier(own, tmp_path)
     save_file(drawn, path)
     met = load(row, path).network.state_dict()
     assert all(torch.equal(met[name], drawn[name]) for name in drawn)
+
+
+def test_a_model_of_the_zoo_is_loaded_by_its_name():
+    classifier = load_model("squeezenet1_1")
+    row = zoo.specs(zoo.read("config/models.yaml"))["squeezenet1_1"]
+    expected = load_pretrained(row, default_cache()).state_dict()
+    met = classifier.state_dict()
+    assert met.keys() == expected.keys()
+    assert all(torch.equal(met[name], tensor) for name, tensor in expected.items())
+
+
+def test_the_librarys_own_zoo_is_read_where_the_working_directory_has_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_model("squeezenet1_1")(torch.rand(1, 3, 64, 64)).shape == (1, 1000)
+
+
+def test_a_name_that_the_zoo_lacks_is_refused_with_those_it_has():
+    with pytest.raises(ValueError, match=r"model 'alex' is not in .*; it has .*squeezenet1_1"):
+        load_model("alex")
+
+
+def test_a_folder_for_weights_and_a_zoo_may_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("METAMERS_LOCK", str(tmp_path / "weights.lock"))
+    (tmp_path / "zoo.yaml").write_text(
+        "mine: {label: Mine, family: cnn, training: random, architecture: 'torchvision:alexnet', "
+        "blocks: ['features.*'], normalisation: null, weights: {source: url, file: mine.pth, "
+        "url: 'http://127.0.0.1:9/mine.pth'}}"
+    )
+    torch.save(torchvision.models.alexnet().state_dict(), tmp_path / "mine.pth")
+    assert isinstance(load_model("mine", tmp_path / "zoo.yaml", tmp_path), Classifier)

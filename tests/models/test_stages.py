@@ -23,9 +23,13 @@ def row(**changes):
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3), nn.ReLU(inplace=True)
-    ).requires_grad_(False)
+    return (
+        nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 5, 3), nn.ReLU(inplace=True)
+        )
+        .eval()
+        .requires_grad_(False)
+    )
 
 
 # Worked by hand: ceil(fraction * n) - 1.
@@ -119,7 +123,7 @@ def test_an_unknown_module_is_refused(network):
 
 
 def test_a_module_that_does_not_run_is_told(network):
-    network.register_module("spare", nn.ReLU())
+    network.register_module("spare", nn.ReLU().eval())
     network.forward = lambda images: network[0](images)
     with pytest.raises(RuntimeError, match="'spare' did not run"):
         Features(network, "spare")(torch.rand(2, 3, 8, 8))
@@ -135,3 +139,51 @@ def test_vectors_have_a_row_per_image():
     activation = torch.arange(24.0).view(2, 3, 4).transpose(1, 2)
     assert as_vectors(activation).shape == (2, 12)
     assert as_vectors(activation)[1].tolist() == activation[1].flatten().tolist()
+
+
+class Fire(nn.Module):
+    """Two rectified branches, joined, as in SqueezeNet."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 2, 1), nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, images):
+        return torch.cat([torch.relu(self.one(images)), torch.relu(self.two(images))], 1)
+
+
+class Smooth(Fire):
+    """The same without rectifiers."""
+
+    def forward(self, images):
+        return torch.cat([self.one(images), self.two(images)], 1)
+
+
+def gradient_through(network, images, weight, identity_relu):
+    leaf = images.clone().requires_grad_(True)
+    features = Features(nn.Sequential(nn.Tanh(), nn.ReLU(), network).eval(), "2", identity_relu)
+    return torch.autograd.grad((features(leaf) * weight).sum(), leaf)[0]
+
+
+def test_identity_gradient_skips_the_last_rectifiers_and_no_other():
+    torch.manual_seed(0)
+    fire, smooth = Fire().eval(), Smooth().eval()
+    smooth.load_state_dict(fire.state_dict())
+    images = torch.randn(2, 3, 5, 5)
+    weight = torch.randn(2, 4, 5, 5)
+    plain = gradient_through(fire, images, weight, identity_relu=False)
+    passed = gradient_through(fire, images, weight, identity_relu=True)
+    torch.testing.assert_close(passed, gradient_through(smooth, images, weight, False))
+    assert not torch.allclose(plain, passed)
+    assert (passed[images < 0] == 0).all()  # the inner rectifier still blocks
+
+
+def test_identity_gradient_changes_no_value():
+    fire = nn.Sequential(Fire()).eval()
+    images = torch.randn(2, 3, 5, 5, requires_grad=True)
+    assert torch.equal(Features(fire, "0", True)(images), Features(fire, "0", False)(images))
+
+
+def test_network_in_training_mode_is_refused(network):
+    with pytest.raises(ValueError, match=r"training mode; call its eval\(\)"):
+        Features(network.train(), "1")

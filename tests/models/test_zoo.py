@@ -82,7 +82,9 @@ def test_the_schema_is_a_schema_and_accepts_the_rows():
 
 
 def test_the_schema_knows_exactly_the_keys_that_are_read():
-    assert set(SCHEMA["$defs"]["model"]["properties"]) == {*zoo.known_keys()} - {"name"}
+    assert set(SCHEMA["$defs"]["model"]["properties"]) == {*zoo.ModelSpec.__dataclass_fields__} - {
+        "name"
+    }
     assert set(SCHEMA["$defs"]["weights"]["properties"]) == {*zoo.Weights.__dataclass_fields__}
     assert set(SCHEMA["$defs"]["layout"]["properties"]) == {*zoo.Layout.__dataclass_fields__}
 
@@ -125,7 +127,7 @@ def test_no_two_models_share_a_file_in_the_cache():
 
 
 def test_what_is_robust_or_random_is_what_the_labels_say():
-    robust = [name for name, spec in SPECS.items() if spec.robust]
+    robust = [name for name, spec in SPECS.items() if spec.training == "robust"]
     assert robust == [name for name, spec in SPECS.items() if spec.label.endswith("Robust")]
     random = [name for name, spec in SPECS.items() if spec.weights.source == "random"]
     assert random == [name for name, spec in SPECS.items() if spec.training == "random"]

@@ -57,7 +57,7 @@ def theirs(models, name):
 
 
 def test_every_robust_row_but_feathers_is_robustbenchs():
-    robust = {name for name, spec in SPECS.items() if spec.robust}
+    robust = {name for name, spec in SPECS.items() if spec.training == "robust"}
     assert robust - {"alexnet_robust"} == set(IDENTITIES)
 
 

@@ -11,19 +11,18 @@ from fixtures import ROOT
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from metamers import snakemake_script
 from metamers.config import revisions
 from metamers.config.plan import Condition, Plan
 from metamers.execution import runner
 from metamers.images import references as images
 from metamers.models import stages, zoo
 from metamers.models.classifier import build
+from metamers.models.weights.cache import cache_folder
 from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight import estimates, flops, speed
 from metamers.preflight.flops import step_costs
 from metamers.preflight.workload import evaluations
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -31,21 +30,12 @@ ZOO = zoo.read(ROOT / "config/models.yaml")
 SPECS = zoo.specs(ZOO)
 
 
-class Widen(nn.Module):
-    def forward(self, values):
-        return nn.functional.pad(values.flatten(1), (0, 1000 - 32))
-
-
-def two_convolutions():
-    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), Widen())
-
-
 TINY = ModelSpec(
     name="tiny",
     label="Tiny",
     family="cnn",
     training="random",
-    architecture="import:test_costs:two_convolutions",
+    architecture="import:fixtures:two_convolutions",
     parameters=0,
     blocks=("[01]",),
     normalisation=None,
@@ -92,7 +82,7 @@ def test_solver_does_the_operations_that_are_counted(ensemble):
         features[name] = lambda values, f=truncated: f(values.clone())
     references = torch.rand((n_images, 3, side, side), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
-        bound = Bound("linf", "initial", 10_000)
+        bound = Bound()
         synthesize(features, references, ["a", "b", "c"], bound, settings)
     assert counter.get_total_flops() == expected
 
@@ -116,7 +106,8 @@ def test_peak_memory_holds_what_the_gradient_needs():
 
     def tangents(count):
         layers = [nn.Conv2d(3, 2, 1), *(nn.Tanh() for _ in range(count))]
-        return stages.Features(nn.Sequential(*layers), str(count)).requires_grad_(False).to("meta")
+        network = nn.Sequential(*layers).eval().requires_grad_(False)
+        return stages.Features(network, str(count)).to("meta")
 
     few, many = (flops.peak_bytes(tangents(count), side=4) for count in (10, 30))
     assert many - few == 20 * 4 * 2 * 16
@@ -178,7 +169,7 @@ def seconds_of_run(plan, condition: Condition, settings, folder: Path):
         settings,
         [row.image_id for row in rows],
         torch.from_numpy(pixels),
-        snakemake_script.cache_folder(None),
+        cache_folder(None),
         folder / "checkpoint",
     )
     return time.process_time() - begun

@@ -2,11 +2,10 @@ import csv
 from pathlib import Path
 
 import pytest
-from torch import nn
 from torchvision import models
 from typer.testing import CliRunner
 
-from metamers.cli import zoo as cli_zoo
+from metamers.cli.main import app
 from metamers.models import zoo
 from metamers.models.classifier import build
 from metamers.models.zoo import ModelSpec, Weights
@@ -16,22 +15,13 @@ ROOT = Path(__file__).parents[2]
 SPECS = zoo.specs(zoo.read(ROOT / "config/models.yaml"))
 
 
-class Widen(nn.Module):
-    def forward(self, values):
-        return nn.functional.pad(values.flatten(1), (0, 1000 - 32))
-
-
-def two_convolutions():
-    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), Widen())
-
-
 def tiny(**changes):
     values = {
         "name": "tiny",
         "label": "Tiny",
         "family": "cnn",
         "training": "random",
-        "architecture": "import:test_stage_cards:two_convolutions",
+        "architecture": "import:fixtures:two_convolutions",
         "parameters": 0,
         "blocks": ("[01]",),
         "normalisation": None,
@@ -71,7 +61,7 @@ def test_flops_are_those_that_torchvision_states(name):
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli_zoo.app, list(arguments))
+    return CliRunner().invoke(app, list(arguments))
 
 
 @pytest.fixture

@@ -120,7 +120,11 @@ def test_library_declares_what_it_imports():
 
 def test_tests_declare_what_they_import():
     known = packages_distributions()
-    own = {path.stem for name in ("tests", "benchmarks") for path in (ROOT / name).rglob("*.py")}
+    own = {
+        path.stem
+        for name in ("tests", "benchmarks", "tools")
+        for path in (ROOT / name).rglob("*.py")
+    }
     for package in sorted(imported(ROOT / "tests") | imported(ROOT / "benchmarks")):
         if package in own | {"benchmarks"}:
             continue

@@ -1,5 +1,7 @@
 """Metamers on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,10 @@ def made(ids, condition=CONDITION):
     floats = torch.rand((n, 3, 4, 4), generator=torch.Generator().manual_seed(n))
     losses = np.arange(2.0 * n).reshape(n, 2)
     pixels = (floats * 255).round().to(torch.uint8)
-    notes = {"condition": condition, "seed": 1}
-    return Metamers(ids, ["x", "y"], floats, pixels, losses, losses + 1, losses + 2, notes)
+    counts = 10 * np.arange(n), 30 * np.arange(n)
+    settings = {"budget": {"until_loss": 1.5, "at_most": 90, "steps_per_turn": 10}}
+    notes = {"condition": condition, "seed": 1, "settings": settings}
+    return Metamers(ids, ["x", "y"], floats, pixels, losses, losses + 1, losses + 2, *counts, notes)
 
 
 def test_file_gives_back_what_was_saved(tmp_path):
@@ -59,6 +63,21 @@ def test_rows_have_one_loss_per_image_and_member():
         ("b", "x", 2.0),
         ("b", "y", 3.0),
     ]
+
+
+def test_rows_say_what_each_image_took_and_which_member_did_not_reach_the_target():
+    rows = metamers.loss_rows(made(["a", "b"]), CONDITION)
+    assert [(row["steps"], row["evaluations"]) for row in rows] == [(0, 0)] * 2 + [(10, 30)] * 2
+    # Losses of the 8-bit images are 2, 3, 4, 5 in `made`; here the first is below the target.
+    low = metamers.loss_rows(replace(made(["a"]), losses_stored=np.array([[1.5, 3.0]])), CONDITION)
+    assert [(row["target"], row["reached"]) for row in low] == [(1.5, True), (1.5, False)]
+
+
+def test_rows_of_a_fixed_number_of_steps_have_no_target():
+    fixed = {"settings": {"budget": {"total_steps": 90, "steps_per_turn": 10}}}
+    one = made(["a"])
+    row, _ = metamers.loss_rows(replace(one, notes={**one.notes, **fixed}), CONDITION)
+    assert (row["target"], row["reached"]) == (None, None)
 
 
 def test_digest_follows_pixels_and_ids():

@@ -17,3 +17,12 @@ def small_network(seed: int, rectified: bool = True) -> nn.Module:
         layers = [nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 4, 3)]
         network = nn.Sequential(*layers, *([nn.ReLU()] if rectified else []))
     return network.eval().requires_grad_(False)
+
+
+class Widen(nn.Module):
+    def forward(self, values):
+        return nn.functional.pad(values.flatten(1), (0, 1000 - 32))
+
+
+def two_convolutions():
+    return nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 3, padding=1), Widen())

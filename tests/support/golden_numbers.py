@@ -17,8 +17,7 @@ from metamers.analysis import recognizability
 from metamers.config import revisions
 from metamers.evaluation.metrics import compute
 from metamers.evaluation.similarity import divergence
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import STRATEGIES, SynthesisSettings
+from metamers.synthesis.settings import STRATEGIES, Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
 PATH = Path(__file__).parents[1] / "golden" / "numbers.json"

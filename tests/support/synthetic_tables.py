@@ -273,6 +273,7 @@ def optimisation(size):
         for model in size.members[condition[2]]:
             after = rng.lognormal(-1.6, 0.3)
             row = {"image_id": f"image_{k}", "model": model, "loss_before": rng.normal(1, 0.02)}
+            row |= {"steps": 300, "evaluations": 300, "target": None, "reached": None}
             rows.append(key(condition) | row | {"loss_after": after, "loss_stored": after + 0.01})
     return frame(tables.OPTIMISATION, rows)
 

@@ -6,13 +6,11 @@ import torch
 from fixtures import small_network
 
 from metamers.synthesis import gradient_agreement
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.losses import inversion_loss, norms
-from metamers.synthesis.objective import ModelObjective
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.objective import ModelObjective, inversion_loss, norms
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import Interrupted, State, synthesize
 
-FREE = Bound("linf", "initial", 10_000)
+FREE = Bound()
 
 
 def settings(**changes):

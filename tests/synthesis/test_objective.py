@@ -3,24 +3,42 @@
 import pytest
 import torch
 
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.losses import inversion_loss
 from metamers.synthesis.objective import (
     Assignment,
     ModelObjective,
     Workspace,
     combined_gradient,
+    inversion_loss,
     worst_model_assignments,
 )
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
-FREE = Bound("linf", "initial", 10_000)
+FREE = Bound()
+IMAGES = torch.rand((2, 3, 16, 16), generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
 def images(references):
     return references.flip(0).contiguous()
+
+
+def test_loss_is_the_relative_distance_worked_by_hand():
+    targets = torch.tensor([[3.0, 4.0], [0.0, 2.0]])
+    metamers = torch.tensor([[3.0, 1.0], [2.0, 2.0]])
+    torch.testing.assert_close(inversion_loss(metamers, targets), torch.tensor([3 / 5, 2 / 2]))
+
+
+def test_loss_is_0_where_equal_and_1_where_the_activation_vanishes():
+    assert inversion_loss(IMAGES, IMAGES).tolist() == [0, 0]
+    torch.testing.assert_close(inversion_loss(torch.zeros_like(IMAGES), IMAGES), torch.ones(2))
+
+
+def test_loss_refuses_silent_references_and_other_shapes():
+    with pytest.raises(ValueError, match=r"references \[1\] are all zeros"):
+        inversion_loss(IMAGES, IMAGES * torch.tensor([1.0, 0.0]).view(2, 1, 1, 1))
+    with pytest.raises(ValueError, match="targets"):
+        inversion_loss(IMAGES, IMAGES[:1])
 
 
 def test_gradient_is_that_of_the_inversion_loss(networks, references, images):

@@ -11,10 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from metamers.models import classifier as classifiers
 from metamers.models import stages
 from metamers.models.zoo import ModelSpec
-from metamers.synthesis.bounds import Bound
 from metamers.synthesis.objective import Assignment, ModelObjective, Workspace, combined_gradient
 from metamers.synthesis.projected_step import ProjectedStep
-from metamers.synthesis.settings import STRATEGIES, SynthesisSettings, turns
+from metamers.synthesis.settings import STRATEGIES, Bound, SynthesisSettings, turns
 from metamers.synthesis.solver import synthesize
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -87,7 +86,7 @@ def test_synthesis_costs_its_steps_and_four_looks(ensemble, references):
     assert reference_activation <= counter.get_total_flops() <= reference_activation + padded
 
 
-FREE = Bound("linf", "initial", 10_000)
+FREE = Bound()
 
 
 def settings(ensemble="round_robin", **changes):
@@ -147,6 +146,5 @@ def test_step_makes_no_tensor_but_those_of_the_network(networks, references):
         torch.autograd.grad(found, leaf, torch.ones_like(found))
     alone = [name for name in watch.made if "ones_like" not in name]
     with Watch(smallest) as watch:
-        gradient, _ = combined_gradient(shares, images, memory)
-        descent.step_(images, gradient, 0.1)
+        descent.step_(images, combined_gradient(shares, images, memory), 0.1, 0, {})
     assert watch.made == alone

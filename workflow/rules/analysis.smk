@@ -19,7 +19,7 @@ rule tabulate_recognizability:
             evaluators=plan.evaluator_groups,
         ),
     output:
-        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.recognition_tables),
+        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:
         f"{LOGS}/tabulate_recognizability.log",
     conda:

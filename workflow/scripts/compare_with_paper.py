@@ -10,8 +10,7 @@ snakemake_script.start_logging(snakemake)
 
 config = snakemake.params.config
 found = tabulate.compare_with_paper(snakemake.input, config, snakemake.params.zoo)
-paths = [snakemake.output.paper_comparison, snakemake.output.claims]
-tabulate.write_all(found, paths, provenance.stamp(config))
+tabulate.write_all(found, snakemake.output, provenance.stamp(config))
 Path(snakemake.output.numbers).write_text(
     tabulate.comparison_page(found["paper_comparison"], config)
 )

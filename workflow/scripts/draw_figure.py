@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from metamers import snakemake_script
-from metamers.figures import registry, save
+from metamers.figures import registry
+from metamers.figures.saving import save
 
 snakemake_script.start_logging(snakemake)
 

@@ -6,6 +6,7 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.evaluation import evaluators
 from metamers.execution import devices
+from metamers.models.weights.cache import cache_folder
 from metamers.storage.cache import ResultCache
 
 snakemake_script.start_logging(snakemake)
@@ -23,7 +24,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.models,
         ResultCache(Path(snakemake.params.store)),
-        snakemake_script.cache_folder(snakemake.config["weights_cache"]),
+        cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.config["evaluation"]["batch_size"],
         snakemake.params.revision,

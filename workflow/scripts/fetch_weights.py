@@ -5,10 +5,9 @@ from pathlib import Path
 
 from metamers import snakemake_script
 from metamers.models.weights import survey
+from metamers.models.weights.cache import cache_folder
 
 snakemake_script.start_logging(snakemake)
 
-note = survey.note(
-    snakemake.params.row, snakemake_script.cache_folder(snakemake.config["weights_cache"])
-)
+note = survey.note(snakemake.params.row, cache_folder(snakemake.config["weights_cache"]))
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))

@@ -6,6 +6,7 @@ from metamers import snakemake_script
 from metamers.evaluation import image_metrics
 from metamers.evaluation.evaluators import subjects
 from metamers.execution import devices
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 from metamers.storage.cache import ResultCache
 
@@ -23,7 +24,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.networks,
         ResultCache(Path(snakemake.params.store)),
-        snakemake_script.cache_folder(snakemake.config["weights_cache"]),
+        cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.params.revision,
     )

@@ -4,6 +4,7 @@ from metamers import snakemake_script
 from metamers.evaluation import evaluators
 from metamers.execution import devices
 from metamers.images import references
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 
 snakemake_script.start_logging(snakemake)
@@ -13,7 +14,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
     answers = evaluators.predict_references(
         [snakemake.params.model],
         {snakemake.wildcards.references: references.load(snakemake.input.images)},
-        snakemake_script.cache_folder(snakemake.config["weights_cache"]),
+        cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.config["evaluation"]["batch_size"],
     )

@@ -7,6 +7,7 @@ from metamers.config.plan import Condition, Plan
 from metamers.evaluation import accuracy
 from metamers.execution import checkpoints, runner
 from metamers.images import references
+from metamers.models.weights.cache import cache_folder
 from metamers.storage import metamers, tables
 
 snakemake_script.start_logging(snakemake)
@@ -36,7 +37,7 @@ delivery = runner.run(
     work,
     runner.ExecutionSettings(**snakemake.config["engine"]),
     *references.load(snakemake.input.references),
-    snakemake_script.cache_folder(snakemake.config["weights_cache"]),
+    cache_folder(snakemake.config["weights_cache"]),
     checkpoint,
 )
 metamers.save(snakemake.output.metamers, delivery.metamers)

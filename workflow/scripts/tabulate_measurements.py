@@ -13,7 +13,7 @@ found = {
 }
 found["success"] = tabulate.success(found["likeness"])
 found["optimisation"] = tabulate.losses(snakemake.input.metamers)
-tabulate.write_all(found, [snakemake.output[name] for name in found], stamp)
+tabulate.write_all(found, snakemake.output, stamp)
 tables.write_parts(
     tables.TRACES,
     traces.gathered(snakemake.input.traces),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from metamers.config.plan import Plan
 from metamers.evaluation.similarity import sample_size as power
 from metamers.images.crops import photograph_of
 from metamers.models.zoo import ModelSpec
+from metamers.synthesis.settings import parse_radius
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
@@ -113,7 +113,7 @@ def ensemble_gain(evidence: RunResults) -> Effect | str:
     own: list[Part] = []
     every: list[Part] = []
     for similar in evidence.similar("main"):
-        by_name = {cell.condition[2]: cell for cell in similar}
+        by_name = {cell.condition.model_set: cell for cell in similar}
         pairs = recognizability.comparisons(list(by_name), evidence.plan.model_sets)
         for ensemble, against, singles in pairs:
             part = contrast(by_name[ensemble], [by_name[name] for name in singles])
@@ -129,9 +129,13 @@ def kept_late(evidence: RunResults) -> Effect | str:
     by_condition = {cell.condition: cell for cell in evidence.recognised.get("main", ())}
     parts = []
     for condition, cell in by_condition.items():
-        before = by_condition.get((*condition[:3], early, condition[4]))
-        is_late = condition[3] == late and early != late
-        if is_late and before is not None and evidence.is_ensemble(condition[2], family="cnn"):
+        before = by_condition.get(replace(condition, stage=early))
+        is_late = condition.stage == late and early != late
+        if (
+            is_late
+            and before is not None
+            and evidence.is_ensemble(condition.model_set, family="cnn")
+        ):
             parts.append(contrast(cell, [before]))
     return _pooled(parts, evidence, "CNN ensembles", "no CNN ensemble at two stages")
 
@@ -145,7 +149,9 @@ def transformer_deficit(evidence: RunResults) -> Effect | str:
                 [
                     cell
                     for cell in similar
-                    if evidence.is_ensemble(cell.condition[2], family=family, training=training)
+                    if evidence.is_ensemble(
+                        cell.condition.model_set, family=family, training=training
+                    )
                 ]
                 for family in ("cnn", "transformer")
             )
@@ -159,7 +165,7 @@ def bound_loss(evidence: RunResults) -> Effect | str:
     """Return how much recognizability a bound of 8/255 around the start costs, of all models."""
     bounds = evidence.plan.config["bounds"]
     radius = {
-        name: Fraction(str(row["radius"]))
+        name: parse_radius(row["radius"])
         for name, row in bounds.items()
         if row["norm"] == "linf" and row["center"] == "initial"
     }
@@ -167,8 +173,8 @@ def bound_loss(evidence: RunResults) -> Effect | str:
     by_condition = {cell.condition: cell for cell in evidence.recognised.get("bounds", ())}
     parts = []
     for condition, cell in by_condition.items():
-        free = by_condition.get((*condition[:4], str(widest)))
-        if radius.get(condition[4]) == Fraction(8, 255) and free is not None:
+        free = by_condition.get(replace(condition, bound=str(widest)))
+        if radius.get(condition.bound) == parse_radius("8/255") and free is not None:
             parts.append(contrast(free, [cell], "all"))
     return _pooled(parts, evidence, "pairs of bounds", "no bound of 8/255 beside a wider one")
 
@@ -176,14 +182,17 @@ def bound_loss(evidence: RunResults) -> Effect | str:
 def naturalness(evidence: RunResults) -> Effect | str:
     """Return how much higher robust ensembles' CLIP-IQA is than that of standard ones, late."""
     rows = evidence.image_metrics
-    main = {cell.condition[2] for cell in evidence.recognised.get("main", ())}
+    main = {cell.condition.model_set for cell in evidence.recognised.get("main", ())}
     sets = {
         training: [s for s in sorted(main) if evidence.is_ensemble(s, training=training)]
         for training in ("robust", "standard")
     }
     if not all(sets.values()) or rows.empty:
         return "no ensemble of robust models beside one of standard models"
-    conditions = {cell.condition[0:2] + cell.condition[3:] for cell in evidence.recognised["main"]}
+    conditions = {
+        (c.references, c.recipe, c.stage, c.bound)
+        for c in (cell.condition for cell in evidence.recognised["main"])
+    }
     rows = rows[(rows["measure"] == "clip_iqa") & (rows["stage"] == evidence.stages()[1])]
     where = pd.MultiIndex.from_frame(rows[["references", "recipe", "stage", "bound"]])
     rows = rows[where.isin(list(conditions))]

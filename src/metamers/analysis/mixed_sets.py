@@ -62,7 +62,7 @@ def mixed_sets(
     ]
     rows = []
     for cell, adjusted in zip(chosen, adjusted_means(chosen), strict=True):
-        models = [*members[cell.condition[2]]]
+        models = [*members[cell.condition.model_set]]
         own = {"members": models, "size": len(models), "adjusted": adjusted}
         rows.append(cell.columns() | own | recognizability.mean_over(cell, "held_out", seed))
     return pd.DataFrame(rows, columns=tables.MIXED_SETS.schema.names)

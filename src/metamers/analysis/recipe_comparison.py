@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from metamers.analysis.recognition_matrix import (
     contrast,
     select,
 )
+from metamers.config.plan import Condition
 from metamers.storage import tables
 
 _GROUPS = ("held_out", "members")
@@ -45,20 +47,19 @@ def recipe_effects(
     """
     rows = []
     for name, chosen in select(cells(recognition), experiments):
-        baseline = chosen[0].condition[1]
-        of_baseline = {_apart(cell): cell for cell in chosen if cell.condition[1] == baseline}
+        baseline = chosen[0].condition.recipe
+        of_baseline = {_apart(cell): cell for cell in chosen if cell.condition.recipe == baseline}
         for cell in chosen:
-            if cell.condition[1] != baseline and _apart(cell) in of_baseline:
+            if cell.condition.recipe != baseline and _apart(cell) in of_baseline:
                 labels = {"experiment": name, "baseline": baseline} | cell.columns()
                 found = _effects(cell, of_baseline[_apart(cell)], seed)
                 rows += [labels | effect for effect in found]
     return pd.DataFrame(rows, columns=tables.RECIPE_EFFECTS.schema.names)
 
 
-def _apart(cell: RecognitionMatrix) -> tuple[str, ...]:
+def _apart(cell: RecognitionMatrix) -> tuple[Condition, str, str]:
     """Return all that identifies a cell but its recipe."""
-    references, _, *rest = cell.condition
-    return (references, *rest, cell.rule, cell.ways)
+    return replace(cell.condition, recipe=""), cell.rule, cell.ways
 
 
 def _effects(

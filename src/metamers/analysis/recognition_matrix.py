@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metamers.config.plan import Condition
 from metamers.images import crops
 from metamers.storage.tables import CONDITION_KEY
 
-Experiments = Mapping[str, Sequence[Any]]
+Experiments = Mapping[str, Sequence[Condition]]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class RecognitionMatrix:
     Attributes
     ----------
     condition
-        The five names of the condition, in the order of `tables.CONDITION_KEY`.
+        The condition whose metamers were judged.
     photographs
         What is resampled: the images or, where they are crops, the photographs that they are of.
     recognised
@@ -35,7 +36,7 @@ class RecognitionMatrix:
         Shape (evaluators,): flags of the table `recognition`.
     """
 
-    condition: tuple[str, ...]
+    condition: Condition
     rule: str
     ways: str
     evaluators: tuple[str, ...]
@@ -67,10 +68,7 @@ class RecognitionMatrix:
 
     def columns(self) -> dict[str, str]:
         """Return the condition, the rule and the ways as cells of a table's row."""
-        return dict(zip(CONDITION_KEY, self.condition, strict=True)) | {
-            "rule": self.rule,
-            "ways": self.ways,
-        }
+        return self.condition.columns() | {"rule": self.rule, "ways": self.ways}
 
 
 def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
@@ -86,18 +84,6 @@ def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
     return [_cell(key, rows) for key, rows in grouped]
 
 
-def conditions_of(experiments: Experiments) -> dict[str, list[tuple[str, ...]]]:
-    """Return each experiment's conditions as tuples of names, in the order given.
-
-    A condition is a dataclass or a mapping with the fields of `tables.CONDITION_KEY`.
-    """
-    return {
-        name: list(pd.DataFrame(list(rows))[list(CONDITION_KEY)].itertuples(index=False, name=None))
-        for name, rows in experiments.items()
-        if rows
-    }
-
-
 def select(
     found: Iterable[RecognitionMatrix], experiments: Experiments
 ) -> list[tuple[str, list[RecognitionMatrix]]]:
@@ -108,16 +94,16 @@ def select(
     ValueError
         If an experiment asks for a condition that has no predictions.
     """
-    by_condition: dict[tuple[str, ...], list[RecognitionMatrix]] = {}
+    by_condition: dict[Condition, list[RecognitionMatrix]] = {}
     for cell in found:
         by_condition.setdefault(cell.condition, []).append(cell)
     chosen = []
-    for name, conditions in conditions_of(experiments).items():
+    for name, conditions in experiments.items():
         absent = [condition for condition in conditions if condition not in by_condition]
         if absent:
             raise ValueError(
                 f"experiment {name!r} has {len(absent)} conditions without predictions, the "
-                f"first being {dict(zip(CONDITION_KEY, absent[0], strict=True))!r}"
+                f"first being {absent[0]!r}"
             )
         chosen.append((name, [cell for c in conditions for cell in by_condition[c]]))
     return chosen
@@ -155,7 +141,7 @@ def contrast(
     for other in others:
         if (one.evaluators, one.photographs) != (other.evaluators, other.photographs):
             raise ValueError(
-                f"{one.condition!r} and {other.condition!r} cannot be compared: they were judged "
+                f"{one.condition} and {other.condition} cannot be compared: they were judged "
                 f"by {one.evaluators} and {other.evaluators}, on {len(one.photographs)} and "
                 f"{len(other.photographs)} photographs"
             )
@@ -182,7 +168,7 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> RecognitionMatrix:
     names = tuple(map(str, key))
     photographs, shares = _by_photograph(list(map(str, images)), recognised)
     return RecognitionMatrix(
-        names[:-2],
+        Condition(*names[:-2]),
         names[-2],
         names[-1],
         tuple(map(str, evaluators)),

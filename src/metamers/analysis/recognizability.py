@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metamers import bootstrap
-from metamers.analysis.recognition import Members, recognition
+from metamers.analysis.recognition import Members
 from metamers.analysis.recognition_matrix import (
     Experiments,
     RecognitionMatrix,
@@ -19,16 +19,6 @@ from metamers.analysis.recognition_matrix import (
     select,
 )
 from metamers.storage import tables
-
-__all__ = [
-    "by_set",
-    "by_stage",
-    "comparisons",
-    "ensemble_gain",
-    "mean_over",
-    "recognition",
-    "recognizability",
-]
 
 
 def recognizability(
@@ -118,7 +108,7 @@ def ensemble_gain(
     rows = []
     for name, chosen in select(cells(recognition), experiments):
         for shared, similar in alike(chosen).items():
-            by_name = {cell.condition[2]: cell for cell in similar}
+            by_name = {cell.condition.model_set: cell for cell in similar}
             for ensemble, against, singles in comparisons(list(by_name), members):
                 row = _gain(by_name[ensemble], [by_name[s] for s in singles], seed)
                 labels = {"model_set": ensemble, "against": against, "singles": singles}

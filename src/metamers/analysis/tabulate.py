@@ -12,6 +12,7 @@ from metamers.analysis import claims, mixed_regression, mixed_sets, paper_compar
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
+from metamers.analysis.recognition import recognition as recognition_of
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
@@ -38,7 +39,7 @@ def recognizability(
         The configuration, and the rows of its models.
     """
     plan = Plan.from_config(config, rows)
-    recognition = analysis.recognition(
+    recognition = recognition_of(
         predictions,
         reference_predictions,
         references,
@@ -144,13 +145,12 @@ def weights_identity(row: Mapping[str, Any]) -> str:
 
 def write_all(
     found: Mapping[str, pd.DataFrame],
-    paths: Iterable[str],
+    paths: Mapping[str, str],
     stamp: Mapping[str, str] | None = None,
 ) -> None:
-    """Write each table to the path that has the table's name, of its file or of a folder."""
-    for path in paths:
-        name = next(part for part in (Path(path).stem, *Path(path).parts[::-1]) if part in found)
-        tables.write(tables.TABLES[name], found[name], path, stamp)
+    """Write each table, by name, to the path of that name."""
+    for name, table in found.items():
+        tables.write(tables.TABLES[name], table, paths[name], stamp)
 
 
 def success(likeness: pd.DataFrame) -> pd.DataFrame:

@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 
 from metamers.execution import machine
+from metamers.models.weights.cache import cache_folder
 from metamers.preflight import cluster
 from metamers.preflight.site import Site, SiteError, site_file
-from metamers.snakemake_script import cache_folder
 
 app = typer.Typer(help="Look at the machine and the cluster.")
 

@@ -96,7 +96,7 @@ class Plan:
     @classmethod
     def of_job(cls, config: Mapping[str, Any], scripts: str | Path) -> Plan:
         """Return the plan of a job's configuration; ``scripts`` is the folder of its script."""
-        found = validation.find(config["zoo"], Path(scripts).parents[1])
+        found = validation.find(config["zoo"], Path(scripts).resolve().parents[1])
         return cls.from_config(config, zoo.read(found))
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 REFERENCES = 1
-SYNTHESIS = 2  # norms summed in the order of memory: other rounding, fewer copies
+SYNTHESIS = 3  # files of metamers say what each image took; no bit of the images moves
 PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -127,19 +126,49 @@ def _budgets(config: Mapping[str, Any], name: str, experiment: Mapping[str, Any]
     largest = max((len(sets[m]) for m in chosen), default=0)
     if "draw" in experiment:
         largest = min(experiment["draw"]["sizes"][1], len(config["evaluators"]))
-    for recipe, size in product(experiment["recipes"], [largest]):
-        if recipe in config["recipes"] and size:
-            try:
-                settings.turns(settings.SynthesisSettings.of(config["recipes"][recipe]), size, 0)
-            except ValueError as error:
-                yield f"experiment {name!r}, recipe {recipe!r}: {error}"
+    for recipe in [one for one in experiment["recipes"] if largest and one in config["recipes"]]:
+        solver = _settings(config["recipes"][recipe])
+        if isinstance(solver, str):
+            continue
+        try:
+            settings.turns(solver, largest, 0)
+        except ValueError as error:
+            yield f"experiment {name!r}, recipe {recipe!r}: {error}"
+        if solver.optimizer == "lbfgs":
+            for bound in _balls(config, experiment["bounds"], solver):
+                yield (
+                    f"experiment {name!r}: the recipe {recipe!r} has the optimizer 'lbfgs', which "
+                    f"needs a bound in linf, or none, and the bound {bound!r} is an l2 ball"
+                )
+
+
+def _balls(
+    config: Mapping[str, Any], names: Iterable[str], chosen: settings.SynthesisSettings
+) -> Iterator[str]:
+    """Yield which of some bounds are l2 balls that bind."""
+    n_pixels = 3 * config["preprocessing"]["size"] ** 2
+    for name in names:
+        if name in config["bounds"]:
+            bound = settings.Bound.of(config["bounds"][name])
+            if bound.norm == "l2" and not bound.is_idle(chosen.pixel_range, n_pixels):
+                yield name
+
+
+def _settings(recipe: Mapping[str, Any]) -> settings.SynthesisSettings | str:
+    """Return the settings of a recipe, or what is wrong with it."""
+    try:
+        return settings.SynthesisSettings.of(recipe)
+    except ValueError as error:
+        return str(error)
 
 
 def _recipes(config: Mapping[str, Any]) -> Iterator[str]:
     for name, recipe in config["recipes"].items():
-        pixel_range = settings.complete(recipe)["pixel_range"]
-        if pixel_range and not pixel_range[0] < pixel_range[1]:
-            yield f"key 'recipes.{name}.pixel_range': {pixel_range} is not [low, high]"
+        chosen = _settings(recipe)
+        if isinstance(chosen, str):
+            yield f"key 'recipes.{name}': {chosen}"
+        elif chosen.pixel_range and not chosen.pixel_range[0] < chosen.pixel_range[1]:
+            yield f"key 'recipes.{name}.pixel_range': {[*chosen.pixel_range]} is not [low, high]"
 
 
 def _engine(engine: Mapping[str, Any]) -> Iterator[str]:

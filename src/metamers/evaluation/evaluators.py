@@ -20,7 +20,8 @@ from metamers.evaluation.similarity.distances import Source
 from metamers.images import classes
 from metamers.images import references as images
 from metamers.models import classifier as classifiers
-from metamers.models import pretrained, stages
+from metamers.models import stages
+from metamers.models.classifier import load_pretrained
 from metamers.models.zoo import ModelSpec
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance
@@ -43,7 +44,7 @@ class Evaluator:
     ) -> Evaluator:
         """Load the model of a row of the zoo."""
         spec = ModelSpec.of(row)
-        return cls(spec, pretrained.classifier(spec, cache).to(device), device, batch_size)
+        return cls(spec, load_pretrained(spec, cache).to(device), device, batch_size)
 
     def probabilities_and_activations(
         self, pixels: Tensor, module: str

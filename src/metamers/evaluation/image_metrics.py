@@ -12,7 +12,7 @@ import torch
 
 from metamers.evaluation.evaluators import ConditionImages
 from metamers.evaluation.metrics import compute, learned
-from metamers.models import pretrained
+from metamers.models.classifier import load_pretrained
 from metamers.models.zoo import ModelSpec
 from metamers.storage.cache import ResultCache
 
@@ -70,6 +70,6 @@ def _layers(
     found = {}
     for row in networks:
         spec = ModelSpec.of(row)
-        classifier = pretrained.classifier(spec, cache).to(device)
+        classifier = load_pretrained(spec, cache).to(device)
         found[spec.name] = learned.classifier_layers(classifier, spec)
     return found

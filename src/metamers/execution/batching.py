@@ -12,7 +12,7 @@ import torch
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.memory import is_exhausted
 from metamers.synthesis.objective import SMALLEST_BATCH
-from metamers.synthesis.solver import State, Synthesis
+from metamers.synthesis.state import State, Synthesis
 
 HELP = "docs/engine.md, 'Memory'"
 

@@ -23,9 +23,9 @@ from torch import Tensor
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.batching import Batch, Finished, Progress
 from metamers.synthesis.gradient_agreement import Agreement
-from metamers.synthesis.solver import Record, State, Synthesis
+from metamers.synthesis.state import Record, State, Synthesis
 
-FORMAT = "metamers-checkpoint-2"
+FORMAT = "metamers-checkpoint-3"
 _HASH_LENGTH = 64
 
 
@@ -215,7 +215,13 @@ def _unpack_agreements(name: str, tensors: dict[str, Tensor]) -> list[Agreement]
 def _pack_state(name: str, state: State | None) -> dict[str, Tensor]:
     if state is None:
         return {}
-    images = {f"{name}.images": state.images.cpu().contiguous()}
+    images = {
+        f"{name}.images": state.images.cpu().contiguous(),
+        f"{name}.stopped": torch.from_numpy(state.stopped),
+    }
+    images |= {
+        f"{name}.memory.{key}": kept.cpu().contiguous() for key, kept in state.memory.items()
+    }
     along = _pack_records(name, state.records) | _pack_agreements(name, state.agreements)
     return images | along
 
@@ -224,7 +230,11 @@ def _unpack_state(name: str, turn: int | None, tensors: dict[str, Tensor]) -> St
     if turn is None:
         return None
     along = _unpack_records(name, tensors), _unpack_agreements(name, tensors)
-    return State(turn, tensors[f"{name}.images"], *along)
+    prefix = f"{name}.memory."
+    memory = {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+    return State(
+        turn, tensors[f"{name}.images"], *along, memory, tensors[f"{name}.stopped"].numpy()
+    )
 
 
 def _pack_synthesis(finished: Finished) -> dict[str, Tensor]:
@@ -238,6 +248,8 @@ def _pack_synthesis(finished: Finished) -> dict[str, Tensor]:
             "losses_before": torch.from_numpy(synthesis.losses_before),
             "losses_after": torch.from_numpy(synthesis.losses_after),
             "losses_stored": torch.from_numpy(synthesis.losses_stored),
+            "steps": torch.from_numpy(synthesis.steps),
+            "evaluations": torch.from_numpy(synthesis.evaluations),
         }
     )
 
@@ -248,6 +260,8 @@ def _unpack_synthesis(tensors: dict[str, Tensor]) -> Synthesis:
         losses_before=tensors["losses_before"].numpy(),
         losses_after=tensors["losses_after"].numpy(),
         losses_stored=tensors["losses_stored"].numpy(),
+        steps=tensors["steps"].numpy(),
+        evaluations=tensors["evaluations"].numpy(),
         records=_unpack_records("done", tensors),
         agreements=_unpack_agreements("done", tensors),
     )

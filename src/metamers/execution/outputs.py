@@ -15,7 +15,7 @@ from metamers.execution.batching import Finished, Progress
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
 from metamers.storage import provenance, tables
-from metamers.storage.metamers import Metamers
+from metamers.storage.metamers import PER_IMAGE, Metamers
 from metamers.synthesis.gradient_agreement import pairs
 from metamers.synthesis.settings import SynthesisSettings
 from metamers.synthesis.solver import to_8_bits
@@ -64,9 +64,8 @@ def join_batches(
     order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
     parts = [part.synthesis for part in progress.finished]
     floats = torch.cat([part.metamers for part in parts])[torch.from_numpy(order)]
-    losses = {
-        name: np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("losses_before", "losses_after", "losses_stored")
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])[order] for name in PER_IMAGE
     }
     return Metamers(
         image_ids=list(ids),
@@ -74,7 +73,7 @@ def join_batches(
         floats=floats,
         pixels=to_8_bits(floats),
         notes=_notes(work, engine, progress) | {"job": digest, "weights": dict(weights)},
-        **losses,
+        **arrays,
     )
 
 
@@ -112,7 +111,7 @@ def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFram
     def per_record(values: Sequence[float]) -> np.ndarray:
         return np.repeat(np.asarray(values), n_images)
 
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "image_id": np.tile(np.array([ids[row] for row in part.rows], object), len(records)),
             "turn": per_record([record.turn for record in records]),
@@ -122,6 +121,7 @@ def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFram
             "rate": per_record([record.rate for record in records]),
         }
     )
+    return frame.dropna(subset="loss")  # of images that had reached their target before
 
 
 def gradient_agreement(work: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
@@ -135,5 +135,6 @@ def gradient_agreement(work: SynthesisSpec, progress: Progress, ids: Sequence[st
         for one in part.synthesis.agreements
         for pair, cosines in zip(pairs(len(names)), one.cosines, strict=True)
         for row, cosine in zip(part.rows, cosines, strict=True)
+        if not np.isnan(cosine)
     ]
     return pd.DataFrame(rows, columns=tables.GRADIENT_AGREEMENT.schema.names)

@@ -18,8 +18,8 @@ from metamers.execution.outputs import SynthesisOutputs
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.shifts import BatchRun
 from metamers.execution.spec import SynthesisSpec, content_digest
-from metamers.models import batch_norm, pretrained, stages
-from metamers.models.classifier import Classifier
+from metamers.models import batch_norm, stages
+from metamers.models.classifier import Classifier, load_pretrained
 from metamers.models.zoo import ModelSpec
 from metamers.synthesis.objective import SMALLEST_BATCH
 from metamers.synthesis.settings import SynthesisSettings
@@ -55,7 +55,7 @@ def prepare_features(
     For one model on its own; a job has a `metamers.execution.device_ensemble.DeviceEnsemble`. What
     float32 means on a GPU is set for the process (`metamers.execution.precision.prepare`).
     """
-    classifier = pretrained.classifier(spec, cache)
+    classifier = load_pretrained(spec, cache)
     features = _features(classifier, spec, stage, depth, engine, images, identity_relu)
     precision.prepare(engine.precision, engine.torch_device())
     classifier.to(engine.torch_device()).to(memory_format=engine.memory_format)
@@ -138,7 +138,7 @@ def _load(
     identity_relu = SynthesisSettings.of(work.recipe).target_relu == "identity_gradient"
     for row in work.models:
         spec = ModelSpec.of(row)
-        classifier = pretrained.classifier(spec, cache)
+        classifier = load_pretrained(spec, cache)
         weights[spec.name] = content_digest(classifier)
         features[spec.name] = _features(
             classifier, spec, work.condition.stage, work.depth, engine, images, identity_relu

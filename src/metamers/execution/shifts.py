@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from types import FrameType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,9 @@ from metamers.execution.checkpoints import Checkpoint
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings, turns
-from metamers.synthesis.solver import State, Synthesis, synthesize
+from metamers.synthesis.settings import Bound, SynthesisSettings, turns
+from metamers.synthesis.solver import synthesize
+from metamers.synthesis.state import State, Synthesis
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class BatchRun:
             def make(part: Batch) -> Synthesis:
                 def on_turn(state: State) -> None:
                     moved = (steps[state.turn] - steps[state.turn - 1]) * len(part.rows)
-                    bar.advance(moved, loss=f"{state.records[-1].losses.mean():.4f}")
+                    bar.advance(moved, loss=f"{np.nanmean(state.records[-1].losses):.4f}")
                     self._note(part, state)
 
                 return self._make(part, settings, on_turn, stop)

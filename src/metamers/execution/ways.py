@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,11 +10,11 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from metamers.execution.autotuning import Step
+from metamers.synthesis.cuda_graph import capture_gradient
 from metamers.synthesis.objective import Activations, ModelObjective
 
 # The first is the reference. A graph runs the same kernels; a compiler makes others.
 WAYS = ("eager", "graph", "compiled")
-_WARM = 3
 
 
 def traced(features: Activations, images: Tensor) -> Activations:
@@ -41,30 +40,6 @@ def compiled(features: Activations, images: Tensor) -> Activations:
     return forward
 
 
-def captured(target: ModelObjective) -> ModelObjective:
-    """Return a target whose gradient is replayed from a CUDA graph: one launch, same kernels.
-
-    The graph holds on to the memory of the references' activations, which must be on the GPU.
-    """
-    images = target.references.clone()
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # what libraries set up when they are first called
-        for _ in range(_WARM):
-            target.gradient(images)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        gradient, losses = target.gradient(images)
-
-    def replay(given: Tensor) -> tuple[Tensor, Tensor]:
-        images.copy_(given)
-        graph.replay()
-        return gradient, losses.clone()
-
-    return replace(target, replay=replay)
-
-
 def candidates(features: Activations, images: Tensor) -> dict[str, Callable[[], Step]]:
     """Return for each way the function that prepares a step on the images."""
 
@@ -74,6 +49,6 @@ def candidates(features: Activations, images: Tensor) -> dict[str, Callable[[], 
 
     return {
         "eager": lambda: prepare(ModelObjective.of(features, images)),
-        "graph": lambda: prepare(captured(ModelObjective.of(features, images))),
+        "graph": lambda: prepare(capture_gradient(ModelObjective.of(features, images))),
         "compiled": lambda: prepare(ModelObjective.of(compiled(features, images), images)),
     }

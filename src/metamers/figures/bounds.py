@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import altair as alt
@@ -25,6 +24,7 @@ from metamers.figures.data import (
 )
 from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
 from metamers.storage.tables import RECOGNIZABILITY
+from metamers.synthesis.settings import parse_radius
 
 _NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
 _KINDS = {False: "held-out model", True: "member of the set"}
@@ -50,7 +50,7 @@ class _Card:
     def of(cls, row: Mapping[str, Any]) -> _Card:
         radius = str(row["radius"])
         size = f"{_NORMS[row['norm']]} {radius}"
-        return cls(row["norm"], float(Fraction(radius)), row["center"], size)
+        return cls(row["norm"], float(parse_radius(radius)), row["center"], size)
 
 
 def bounds(

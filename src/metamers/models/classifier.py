@@ -13,9 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from metamers.images.classes import CLASSES
+from metamers.models import zoo
+from metamers.models.weights import cache as weights_cache
+from metamers.models.weights.http import DownloadOptions
 from metamers.models.zoo import ModelSpec, Normalisation
 
-CLASSES = 1000  # of ILSVRC-2012
 HELP = "docs/zoo.md, 'Your own model'"
 
 
@@ -107,6 +110,63 @@ def build(spec: ModelSpec) -> Classifier:
             f"its row expects {spec.parameters:,}"
         )
     return _freeze(Classifier(network, spec.normalisation))
+
+
+def load_model(
+    name: str, zoo_file: str | Path | None = None, cache: str | Path | None = None
+) -> Classifier:
+    """Return a model of the zoo by its name, with its trained weights, frozen.
+
+    The weights are fetched if need be, and verified.
+
+    Parameters
+    ----------
+    name
+        A row of the zoo, for example ``efficientnet_lite0``.
+    zoo_file
+        The zoo; by default ``config/models.yaml`` of the working directory or, without one, of
+        the repository that this library was installed from.
+    cache
+        Folder of fetched weights; by default ``METAMERS_CACHE``, or ``~/.cache/metamers``.
+
+    Returns
+    -------
+    A network in evaluation mode, on the CPU, that takes RGB images, (n, 3, side, side) in [0, 1],
+    and returns logits, (n, 1000). ``network`` is the network itself, for its modules' names.
+
+    Raises
+    ------
+    ValueError
+        If there is no zoo, or it has no model of this name.
+    WeightsError
+        If the weights cannot be had, or are not what the row means.
+    """
+    path = Path(zoo_file) if zoo_file else zoo.default_path()
+    rows = zoo.read(path)
+    if name not in rows:
+        raise ValueError(f"model {name!r} is not in {str(path)!r}; it has {', '.join(rows)}")
+    spec = ModelSpec.of({"name": name} | rows[name])
+    return load_pretrained(spec, weights_cache.cache_folder(cache))
+
+
+def load_pretrained(
+    spec: ModelSpec, cache: Path, options: DownloadOptions | None = None
+) -> Classifier:
+    """Return a row's classifier with its trained weights, in evaluation mode, frozen.
+
+    Its file is fetched if need be. A file of the cache that turns out not to be the row's, by its
+    hash or by its contents, is set aside.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be had, or is not what the row means; the subclass says in which way.
+    """
+    if spec.weights.source == "random":
+        return load(spec, None)
+    path = weights_cache.locate(spec.weights, cache, options)
+    with weights_cache.rejecting(spec.weights, path, cache):
+        return load(spec, path)
 
 
 def load(spec: ModelSpec, path: Path | None) -> Classifier:

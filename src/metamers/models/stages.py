@@ -93,6 +93,12 @@ class Features(nn.Module):
     identity_relu
         Whether the rectifiers that end the module pass gradients through unchanged, as the
         predecessor's ``fake_relu`` does at its target layer (Feather et al. 2023).
+
+    Raises
+    ------
+    ValueError
+        If there is no such module, or the network is in training mode, where an image's
+        activation depends on chance or on its batch.
     """
 
     def __init__(self, classifier: nn.Module, module: str, identity_relu: bool = False) -> None:
@@ -104,6 +110,8 @@ class Features(nn.Module):
         modules = dict(network.named_modules())
         if module not in modules:
             raise ValueError(f"there is no module {module!r}; the first are {list(modules)[1:9]}")
+        if network.training:
+            raise ValueError("the network is in training mode; call its eval() first")
         self._target = [modules[module]]  # in a list, so that it is not registered twice
 
     def forward(self, images: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+
+ZOO = "config/models.yaml"
 
 
 @dataclass(frozen=True)
@@ -119,11 +121,6 @@ class ModelSpec:
     channels: Literal["first", "last"] = "first"
     note: str = ""
 
-    @property
-    def robust(self) -> bool:
-        """Return whether it was trained to be robust."""
-        return self.training == "robust"
-
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ModelSpec:
         """Read a row, with its ``name`` as one more key."""
@@ -146,9 +143,22 @@ def specs(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSpec]:
     return {name: ModelSpec.of({"name": name} | dict(row)) for name, row in rows.items()}
 
 
-def known_keys() -> list[str]:
-    """Return the keys that a row may have."""
-    return [item.name for item in fields(ModelSpec)]
+def default_path() -> Path:
+    """Return the zoo of the working directory or, without one, of the library's repository.
+
+    Raises
+    ------
+    ValueError
+        If neither has one.
+    """
+    places = [Path(ZOO), Path(__file__).parents[3] / ZOO]
+    for path in places:
+        if path.is_file():
+            return path
+    raise ValueError(
+        f"no zoo was named, and there is none at {str(places[0].absolute())!r} "
+        f"or {str(places[1])!r}"
+    )
 
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:

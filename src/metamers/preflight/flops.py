@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from metamers.models import classifier as classifiers
 from metamers.models import stages
 from metamers.models.zoo import ModelSpec
-from metamers.synthesis.losses import inversion_loss
+from metamers.synthesis.objective import inversion_loss
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 from metamers.images import references
 from metamers.models import zoo
 from metamers.models.weights import cache as weights
+from metamers.models.weights.cache import cache_folder
 from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.survey import survey
-from metamers.snakemake_script import cache_folder
 
 
 class MissingMaterialError(RuntimeError):

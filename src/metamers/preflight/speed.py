@@ -20,15 +20,16 @@ from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import SynthesisSettings
-from metamers.synthesis.solver import State, synthesize
+from metamers.synthesis.settings import Bound, SynthesisSettings
+from metamers.synthesis.solver import synthesize
+from metamers.synthesis.state import State
 
 STEPS_PER_TURN = 10
 TURNS = 2
 # What a job's script imports, and what Snakemake starts to run it.
 IMPORTS = (
-    "import timm; from metamers import engine, images, metamer_files, tables",
+    "import timm; from metamers.execution import runner; from metamers.images import references; "
+    "from metamers.storage import metamers, tables",
     "import snakemake.cli",
 )
 
@@ -118,7 +119,7 @@ def seconds_per_step(
         crew.functions,
         to_device(images, crew.device, crew.choices.channels_last),
         [str(index) for index in range(n_images)],
-        Bound("linf", "initial", 10_000),
+        Bound(),
         settings,
         on_turn=on_turn,
         places=places,

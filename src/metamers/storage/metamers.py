@@ -17,6 +17,9 @@ from torch import Tensor
 
 from metamers.execution.checkpoints import write_whole
 
+# Arrays with a row for each image.
+PER_IMAGE = ("losses_before", "losses_after", "losses_stored", "steps", "evaluations")
+
 
 @dataclass(frozen=True)
 class Metamers:
@@ -33,7 +36,9 @@ class Metamers:
     pixels
         The same in 8 bits: what is evaluated.
     losses_before, losses_after, losses_stored
-        ``(n, models)``, see `metamers.synthesis.solver.Synthesis`.
+        ``(n, models)``, see `metamers.synthesis.state.Synthesis`.
+    steps, evaluations
+        What each image took, ``(n,)``.
     notes
         What made them: condition, settings, bound, seed, engine, version, commit, device.
     """
@@ -45,6 +50,8 @@ class Metamers:
     losses_before: np.ndarray
     losses_after: np.ndarray
     losses_stored: np.ndarray
+    steps: np.ndarray
+    evaluations: np.ndarray
     notes: Mapping[str, Any]
 
 
@@ -53,10 +60,7 @@ def save(path: str | Path, metamers: Metamers) -> None:
     tensors = {
         "floats": metamers.floats.contiguous(),
         "pixels": metamers.pixels.contiguous(),
-        "losses_before": torch.from_numpy(metamers.losses_before),
-        "losses_after": torch.from_numpy(metamers.losses_after),
-        "losses_stored": torch.from_numpy(metamers.losses_stored),
-    }
+    } | {name: torch.from_numpy(getattr(metamers, name)) for name in PER_IMAGE}
     metadata = {
         "image_ids": json.dumps(list(metamers.image_ids)),
         "models": json.dumps(list(metamers.models)),
@@ -87,8 +91,7 @@ def load(paths: str | Path | Sequence[str | Path]) -> Metamers:
         raise ValueError(f"an image is in two of the shards {[str(file) for file in files]}")
     order = sorted(range(len(image_ids)), key=image_ids.__getitem__)
     arrays = {
-        name: np.concatenate([getattr(part, name) for part in parts])[order]
-        for name in ("losses_before", "losses_after", "losses_stored")
+        name: np.concatenate([getattr(part, name) for part in parts])[order] for name in PER_IMAGE
     }
     return Metamers(
         image_ids=[image_ids[index] for index in order],
@@ -109,6 +112,7 @@ def content_digest(metamers: Metamers) -> str:
 
 def loss_rows(metamers: Metamers, columns: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the rows of table ``optimisation``: one per image and member."""
+    target = metamers.notes["settings"]["budget"].get("until_loss")
     return [
         dict(columns)
         | {
@@ -117,6 +121,10 @@ def loss_rows(metamers: Metamers, columns: Mapping[str, str]) -> list[dict[str, 
             "loss_before": float(metamers.losses_before[row, column]),
             "loss_after": float(metamers.losses_after[row, column]),
             "loss_stored": float(metamers.losses_stored[row, column]),
+            "steps": int(metamers.steps[row]),
+            "evaluations": int(metamers.evaluations[row]),
+            "target": target,
+            "reached": target and bool(metamers.losses_stored[row, column] <= target),
         }
         for row, image_id in enumerate(metamers.image_ids)
         for column, model in enumerate(metamers.models)
@@ -132,8 +140,6 @@ def _load(path: Path) -> Metamers:
         models=json.loads(metadata["models"]),
         floats=tensors["floats"],
         pixels=tensors["pixels"],
-        losses_before=tensors["losses_before"].numpy(),
-        losses_after=tensors["losses_after"].numpy(),
-        losses_stored=tensors["losses_stored"].numpy(),
+        **{name: tensors[name].numpy() for name in PER_IMAGE},
         notes=json.loads(metadata["notes"]),
     )

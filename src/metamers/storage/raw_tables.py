@@ -120,6 +120,20 @@ OPTIMISATION = Table(
             column("loss_before", pa.float64(), "relative L2 distance at the start"),
             column("loss_after", pa.float64(), "the same for the finished metamer"),
             column("loss_stored", pa.float64(), "the same after rounding to 8 bits"),
+            column("steps", pa.int32(), "steps of descent that the image took"),
+            column("evaluations", pa.int32(), "gradients of a member that they needed"),
+            column(
+                "target",
+                pa.float64(),
+                "loss at which the image is done; null where the number of steps is given",
+                nullable=True,
+            ),
+            column(
+                "reached",
+                pa.bool_(),
+                "whether `loss_stored` is at the target; null without one",
+                nullable=True,
+            ),
         ]
     ),
     (*CONDITION_KEY, "image_id", "model"),

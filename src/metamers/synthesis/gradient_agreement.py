@@ -35,6 +35,12 @@ class Agreement:
         """Return the same for some of the images."""
         return replace(self, cosines=self.cosines[:, rows])
 
+    def spread(self, rows: np.ndarray, n_images: int) -> Agreement:
+        """Return the same for a batch of which these are some rows: NaN for the others."""
+        cosines = np.full((len(self.cosines), n_images), np.nan, dtype=self.cosines.dtype)
+        cosines[:, rows] = self.cosines
+        return replace(self, cosines=cosines)
+
 
 def pairs(n_models: int) -> list[tuple[int, int]]:
     """Return the pairs of models by index, in order: (0, 1), (0, 2), …, (1, 2), …."""

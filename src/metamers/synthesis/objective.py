@@ -1,19 +1,62 @@
-"""What the models of a set want of the metamers of a batch: losses and gradients."""
+"""The loss of Algorithm 1 and its gradient, for the models of a set and a batch of images."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from metamers.synthesis.losses import inversion_loss, norms
-
 Activations = Callable[[Tensor], Tensor]
 Placement = Literal["device", "host", "recomputed"]
 SMALLEST_BATCH = 2  # a batch of one takes other kernels, with other rounding
+
+
+def inversion_loss(
+    activations: Tensor, targets: Tensor, target_norms: Tensor | None = None
+) -> Tensor:
+    """Return each metamer's distance to its reference, relative to the reference.
+
+    The norm of the difference over the norm of the reference's activation (paper, section
+    3.2): 0 where they are equal, 1 where the metamer's activation vanishes. No unit.
+
+    Parameters
+    ----------
+    activations, targets
+        Activations of metamers and references, ``(batch, …)``, of one shape.
+    target_norms
+        Norms of the targets, ``(batch,)``, where the caller has them already.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or a reference's activation is all zeros.
+    """
+    if activations.shape != targets.shape:
+        raise ValueError(
+            f"activations are {tuple(activations.shape)}, targets {tuple(targets.shape)}"
+        )
+    if target_norms is None:
+        target_norms = norms(targets)
+    difference = torch.flatten(activations - targets, 1)
+    return torch.linalg.vector_norm(difference, dim=1) / target_norms
+
+
+def norms(targets: Tensor) -> Tensor:
+    """Return the norm of each reference's activation, ``(batch,)``.
+
+    Raises
+    ------
+    ValueError
+        If one is zero: there is then nothing to invert.
+    """
+    values = torch.linalg.vector_norm(torch.flatten(targets, 1), dim=1)
+    if bool((values == 0).any()):
+        silent = torch.nonzero(values == 0).flatten().tolist()
+        raise ValueError(f"the activations of the references {silent} are all zeros")
+    return values
 
 
 @dataclass(frozen=True)
@@ -32,7 +75,8 @@ class ModelObjective:
         The activation of the references, ``(batch, …)``, float32, on the device or in pinned
         memory of the host; None if it is to be computed whenever it is wanted.
     replay
-        What `gradient` does, recorded (`metamers.execution.ways.captured`); None if it is not.
+        What `gradient` does, recorded by `metamers.synthesis.cuda_graph.capture_gradient`; None
+        if it is not.
     """
 
     features: Activations
@@ -75,8 +119,8 @@ class ModelObjective:
     def gradient(self, images: Tensor, difference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the gradient of each image's own loss, and the losses.
 
-        What `metamers.synthesis.losses.inversion_loss` is by the activation is written out here,
-        which saves passes over the activation and memory.
+        The derivative of `inversion_loss` by the activation is written out, which saves passes over
+        the activation and memory.
 
         Parameters
         ----------
@@ -121,15 +165,15 @@ class Assignment:
 
 
 def worst_model_assignments(targets: Sequence[ModelObjective], images: Tensor) -> list[Assignment]:
-    """Return each image's share with the model that has the largest loss for it."""
+    """Return each image's assignment with the model that has the largest loss for it."""
     losses = torch.stack([target.losses(images) for target in targets])
     choice = losses.argmax(dim=0)
-    shares = []
+    assignments = []
     for index in choice.unique().tolist():
         rows = torch.nonzero(choice == index).flatten()
         rows = rows if len(rows) >= SMALLEST_BATCH else rows.repeat(SMALLEST_BATCH)
-        shares.append(Assignment(index, targets[index].select(rows), rows))
-    return shares
+        assignments.append(Assignment(index, targets[index].select(rows), rows))
+    return assignments
 
 
 @dataclass(frozen=True)
@@ -139,56 +183,80 @@ class Workspace:
     Attributes
     ----------
     differences
-        For each share, of the shape of its activation; None where the activation is not kept on
+        For each assignment, of its activation's shape; None where the activation is not kept on
         the device, for want of room, or the gradient is replayed.
     total
-        For the gradient, where each image has its own share.
+        For the gradient, where each image has its own assignment.
     """
 
     differences: Sequence[Tensor | None]
     total: Tensor | None
 
     @classmethod
-    def of(cls, shares: Sequence[Assignment], images: Tensor) -> Workspace:
+    def of(cls, assignments: Sequence[Assignment], images: Tensor) -> Workspace:
         """Take the memory for a turn."""
-        kept = [s.target.activations if s.target.replay is None else None for s in shares]
+        kept = [
+            one.target.activations if one.target.replay is None else None for one in assignments
+        ]
         differences = [
             torch.empty_like(one) if one is not None and one.device == images.device else None
             for one in kept
         ]
-        split = any(share.rows is not None for share in shares)
+        split = any(assignment.rows is not None for assignment in assignments)
         return cls(differences, torch.empty_like(images) if split else None)
 
 
-def combined_gradient(
-    shares: Sequence[Assignment], images: Tensor, memory: Workspace | None = None
-) -> tuple[Tensor, list[Tensor]]:
-    """Return the gradient that the shares agree on, and the losses of each share.
+class Evaluation(NamedTuple):
+    """What one evaluation of a batch gives.
 
-    The mean over the shares that cover the whole batch; elsewhere each image's own share.
+    Attributes
+    ----------
+    gradient
+        By the images, ``(batch, 3, height, width)``; may lie in the workspace.
+    losses
+        Of each assignment, one for each of its images.
+    """
+
+    gradient: Tensor
+    losses: list[Tensor]
+
+
+def combined_gradient(
+    assignments: Sequence[Assignment],
+    images: Tensor,
+    workspace: Workspace | None = None,
+    squared: bool = False,
+) -> Evaluation:
+    """Return the gradient that the assignments agree on, and the losses of each.
+
+    The mean over the assignments that cover the whole batch; elsewhere each image's own.
 
     Parameters
     ----------
-    shares
+    assignments
         Either all cover the batch, or each image has one.
     images
         ``(batch, 3, height, width)``.
-    memory
-        That of the turn; what is returned may lie in it.
+    workspace
+        That of the turn.
+    squared
+        Whether the gradient is that of the losses' squares.
     """
-    memory = memory or Workspace.of(shares, images)
-    total, all_losses = memory.total, []
-    for share, difference in zip(shares, memory.differences, strict=True):
-        part = images if share.rows is None else images[share.rows]
-        gradient, losses = share.target.gradient(part, difference)
+    workspace = workspace or Workspace.of(assignments, images)
+    total, all_losses = workspace.total, []
+    for assignment, difference in zip(assignments, workspace.differences, strict=True):
+        part = images if assignment.rows is None else images[assignment.rows]
+        gradient, losses = assignment.target.gradient(part, difference)
         all_losses.append(losses)
-        if share.rows is not None:
-            torch.as_tensor(total)[share.rows] = gradient
+        if squared:
+            gradient.mul_(2 * losses.view(-1, 1, 1, 1))
+        if assignment.rows is not None:
+            torch.as_tensor(total)[assignment.rows] = gradient
         elif total is None:
-            total = gradient.mul_(1 / len(shares)) if len(shares) > 1 else gradient
+            total = gradient.mul_(1 / len(assignments)) if len(assignments) > 1 else gradient
         else:
-            total.add_(gradient, alpha=1 / len(shares))
-    return torch.as_tensor(total), all_losses
+            total.add_(gradient, alpha=1 / len(assignments))
+    return Evaluation(torch.as_tensor(total), all_losses)
 
 
 def _forward(features: Activations, images: Tensor) -> Tensor:

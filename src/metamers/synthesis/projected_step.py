@@ -1,15 +1,20 @@
-"""The step of Algorithm 1: against the gradient, and back into the bound."""
+"""The step of Algorithm 1: against the gradient or its running mean, and back into the bound."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from metamers.synthesis.bounds import Bound
-from metamers.synthesis.settings import GRADIENTS, SynthesisSettings
+from metamers.synthesis.objective import Evaluation
+from metamers.synthesis.settings import GRADIENTS, Bound, SynthesisSettings
+
+MOMENTUM = 0.9
+BETAS = 0.9, 0.99  # of Adam: decay of the mean, and of the mean square
+EPSILON = 1e-8
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,17 @@ class ProjectedStep:
     interval
         Lowest and highest value: of all pixels, or of each; None: they are free.
     ball
-        An l2 ball and its centres, where the bound is one and binds.
+        Centres and radius of the l2 ball, where the bound is one and binds.
+    optimizer
+        How the directions become steps (`UPDATES`).
     """
 
     rule: str
     interval: tuple[Any, Any] | None
-    ball: tuple[Bound, Tensor] | None = None
+    ball: tuple[Tensor, float] | None = None
+    optimizer: str = "sgd"
+
+    squared = False
 
     @classmethod
     def of(cls, settings: SynthesisSettings, bound: Bound, centers: Tensor) -> ProjectedStep:
@@ -37,36 +47,88 @@ class ProjectedStep:
         Parameters
         ----------
         settings
-            Whose ``gradient`` and ``pixel_range`` are used.
+            Whose ``optimizer``, ``gradient`` and ``pixel_range`` are used.
         bound
             The set that pixels are kept in.
         centers
             Its centres, ``(batch, 3, height, width)``.
         """
-        pixel_range = settings.pixel_range
-        if bound.is_idle(pixel_range, centers[0].numel()):
-            return cls(settings.gradient, pixel_range)
-        if bound.norm == "l2":
-            return cls(settings.gradient, pixel_range, (bound, centers))
-        # Clamping to one interval and then to another is clamping to the first, clamped.
-        lowest, highest = centers - bound.radius, centers + bound.radius
-        if pixel_range is not None:
-            lowest.clamp_(*pixel_range)
-            highest.clamp_(*pixel_range)
-        return cls(settings.gradient, (lowest, highest))
+        interval = pixel_interval(settings, bound, centers)
+        binds = bound.norm == "l2" and not bound.is_idle(settings.pixel_range, centers[0].numel())
+        ball = (centers, bound.radius) if binds else None
+        return cls(settings.gradient, interval, ball, settings.optimizer)
 
-    def step_(self, images: Tensor, gradient: Tensor, rate: float) -> None:
+    def begin(self, images: Tensor) -> dict[str, Tensor]:
+        """Return what the optimizer keeps of each image, before the first step."""
+        return {name: torch.zeros_like(images) for name in KEPT[self.optimizer]}
+
+    def step_(
+        self,
+        images: Tensor,
+        evaluation: Evaluation,
+        rate: float,
+        step: int,
+        memory: dict[str, Tensor],
+    ) -> None:
         """Move the images against the gradient, in place, and project them.
 
-        The memory of the gradient is used up.
+        The memory of the gradient is used up, and that of the optimizer brought up to date.
+
+        Parameters
+        ----------
+        images
+            ``(batch, 3, height, width)``.
+        evaluation
+            The losses of the images and their gradient.
+        rate
+            Learning rate.
+        step
+            Steps that were done before.
+        memory
+            What the optimizer keeps (`begin`).
         """
-        images.sub_(direction_(self.rule, gradient), alpha=rate)
+        direction = direction_(self.rule, evaluation.gradient)
+        direction = UPDATES[self.optimizer](direction, step, memory)
+        self.project_(images.sub_(direction, alpha=rate))
+
+    def solution(self, images: Tensor, memory: dict[str, Tensor]) -> Tensor:
+        """Return the images that the steps have come to."""
+        return images
+
+    def project_(self, images: Tensor) -> Tensor:
+        """Move the images into the bound and the pixel range, in place, and return them."""
         if self.ball is not None:
-            bound, centers = self.ball
-            bound.project_(images, centers)
-        if self.interval is not None:
-            low, high = self.interval
-            images.clamp_(low, high)
+            project_onto_l2_balls_(images, *self.ball)
+        return images if self.interval is None else images.clamp_(*self.interval)
+
+
+def pixel_interval(
+    settings: SynthesisSettings, bound: Bound, centers: Tensor
+) -> tuple[Any, Any] | None:
+    """Return the lowest and the highest value that the pixel range and an linf bound leave.
+
+    Numbers, or one for each pixel, ``(batch, 3, height, width)``; None if pixels are free.
+    """
+    pixel_range = settings.pixel_range
+    if bound.norm == "l2" or bound.is_idle(pixel_range, centers[0].numel()):
+        return pixel_range
+    # Clamping to one interval and then to another is clamping to the first, clamped.
+    lowest, highest = centers - bound.radius, centers + bound.radius
+    if pixel_range is not None:
+        lowest.clamp_(*pixel_range)
+        highest.clamp_(*pixel_range)
+    return lowest, highest
+
+
+def project_onto_l2_balls_(images: Tensor, centers: Tensor, radius: float) -> Tensor:
+    """Move each image to the nearest point of its ball, in place, and return them.
+
+    ``images`` and ``centers`` are ``(batch, 3, height, width)``.
+    """
+    offsets = images - centers
+    lengths = torch.linalg.vector_norm(torch.flatten(offsets, 1), dim=1)
+    factors = (radius / lengths.clamp_min(1e-12)).clamp_max(1.0)
+    return images.copy_(centers + offsets * factors.view(-1, 1, 1, 1))
 
 
 def direction_(rule: str, gradient: Tensor) -> Tensor:
@@ -88,3 +150,34 @@ def direction_(rule: str, gradient: Tensor) -> Tensor:
     if rule == "sign":
         return gradient.sign_()
     raise ValueError(f"the gradient rule {rule!r} is not known; known are {', '.join(GRADIENTS)}")
+
+
+def sgd(direction: Tensor, step: int, memory: dict[str, Tensor]) -> Tensor:
+    """Return the direction itself: the step of Algorithm 1."""
+    return direction
+
+
+def nesterov(direction: Tensor, step: int, memory: dict[str, Tensor]) -> Tensor:
+    """Return Nesterov's step ahead of the running sum of directions (as `torch.optim.SGD`)."""
+    velocity = memory["velocity"].mul_(MOMENTUM).add_(direction)
+    return direction.add_(velocity, alpha=MOMENTUM)
+
+
+def adam(direction: Tensor, step: int, memory: dict[str, Tensor]) -> Tensor:
+    """Return the running mean over the root of the running mean square (as `torch.optim.Adam`)."""
+    mean = memory["mean"].lerp_(direction, 1 - BETAS[0])
+    square = memory["square"].mul_(BETAS[1]).addcmul_(direction, direction, value=1 - BETAS[1])
+    unbiased_mean, unbiased_square = (1 - beta ** (step + 1) for beta in BETAS)
+    return (mean / unbiased_mean).div_((square / unbiased_square).sqrt_().add_(EPSILON))
+
+
+UPDATES: dict[str, Callable[[Tensor, int, dict[str, Tensor]], Tensor]] = {
+    "sgd": sgd,
+    "nesterov": nesterov,
+    "adam": adam,
+}
+KEPT: dict[str, tuple[str, ...]] = {
+    "sgd": (),
+    "nesterov": ("velocity",),
+    "adam": ("mean", "square"),
+}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from metamers.execution import ways
-from metamers.synthesis import gradient_agreement, initializers, schedules
-from metamers.synthesis.bounds import Bound
+from metamers.synthesis import gradient_agreement, initializers, optimizers, schedules
+from metamers.synthesis.cuda_graph import capture_gradient
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
     SMALLEST_BATCH,
@@ -23,77 +22,19 @@ from metamers.synthesis.objective import (
     combined_gradient,
     worst_model_assignments,
 )
-from metamers.synthesis.projected_step import ProjectedStep
-from metamers.synthesis.settings import SynthesisSettings, Turn, turns
-
-
-@dataclass(frozen=True)
-class Record:
-    """Losses of the images of a batch at the last step of a turn.
-
-    ``models`` and ``losses`` are ``(batch,)``: the index of the model, and its loss.
-    """
-
-    turn: int
-    step: int
-    rate: float
-    models: np.ndarray
-    losses: np.ndarray
-
-    def select(self, rows: np.ndarray | slice) -> Record:
-        """Return the record of some of the images."""
-        return replace(self, models=self.models[rows], losses=self.losses[rows])
-
-
-@dataclass
-class State:
-    """All that changes during the synthesis of a batch: enough to go on from here."""
-
-    turn: int
-    images: Tensor
-    records: list[Record] = field(default_factory=list)
-    agreements: list[Agreement] = field(default_factory=list)
-
-    def select(self, rows: np.ndarray) -> State:
-        """Return the state of some of the images; one alone is there twice, as in its batch."""
-        rows = np.resize(rows, max(len(rows), SMALLEST_BATCH))
-        images = self.images[torch.from_numpy(rows).to(self.images.device)]
-        return State(
-            self.turn,
-            images,
-            [record.select(rows) for record in self.records],
-            [one.select(rows) for one in self.agreements],
-        )
-
-
-@dataclass(frozen=True)
-class Synthesis:
-    """Metamers, and how well they were optimised.
-
-    Attributes
-    ----------
-    metamers
-        ``(n, 3, height, width)``, float32, on the CPU.
-    losses_before, losses_after, losses_stored
-        Loss of each image for each model, ``(n, models)``: at the start, at the end, and of
-        the image rounded to 8 bits, which is what is evaluated.
-    records
-        Losses along the way.
-    agreements
-        How far the models agreed along the way, where that was asked for.
-    """
-
-    metamers: Tensor
-    losses_before: np.ndarray
-    losses_after: np.ndarray
-    losses_stored: np.ndarray
-    records: list[Record]
-    agreements: list[Agreement]
+from metamers.synthesis.optimizers import Optimizer
+from metamers.synthesis.settings import Bound, SynthesisSettings, Turn, turns
+from metamers.synthesis.state import Record, State, Synthesis
 
 
 def to_8_bits(images: Tensor) -> Tensor:
     """Return images in [0, 1] as the nearest 8-bit values, ``uint8``."""
     return (images.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Return images in [0, 1] as their 8-bit values are, in the same layout and type."""
+    return to_8_bits(images).to(images) / 255
 
 
 class Interrupted(Exception):  # noqa: N818  (a request that was obeyed, not an error)
@@ -143,35 +84,53 @@ def synthesize(
 
     Raises
     ------
+    ValueError
+        If the references are no such images, or there is not an id for each.
     FloatingPointError
         If a loss or a pixel is not a finite number. The state is that of the turn before.
     Interrupted
         If ``stop`` said so.
     """
+    _require_images(references, image_ids)
     n_images = len(references)
     references = _pad(references)
     ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
     start = _start(settings, references, ids, seed)
     stop = stop or (lambda: False)
-    solver = Solver(
-        targets=list(_targets(features, references, places or {}, graphs, stop)),
-        descent=ProjectedStep.of(settings, bound, bound.around(start, references)),
-        names=list(features),
-        image_ids=ids,
-    )
+    centers = bound.around(start, references)
+
+    def prepare(rows: np.ndarray) -> Solver:
+        chosen = torch.from_numpy(rows).to(references.device)
+        objectives = _objectives(features, references[chosen], places or {}, graphs, stop)
+        optimizer = optimizers.prepare(settings, bound, centers[chosen])
+        return Solver(list(objectives), optimizer, list(features), [ids[row] for row in rows])
+
+    everyone = np.arange(len(ids))
     state = state or State(0, start)
-    state.images = _laid_out_as(references, state.images)
+    active = state.active()
+    solver = prepare(active if len(active) else everyone)
+    _lay_out(state, references, solver.optimizer)
     plan, repetitions = turns(settings, len(features), seed)
-    while state.turn < len(plan):
-        turn = plan[state.turn]
-        solver.record_agreement(settings.agreement_every, turn.first_step, state)
+    while state.turn < len(plan) and len(active):
+        turn, part = plan[state.turn], state.part(active)
         rate = schedules.rate(settings.schedule, turn.repetition, repetitions, turn.first_step)
-        solver.take(turn, rate, state, stop)
+        solver.record_agreement(settings.agreement_every, turn.first_step, part)
+        solver.take(turn, rate, part, stop)
+        if settings.until_loss is not None and _ends_pass(part.turn, plan, len(features)):
+            solver.stop_images(settings.until_loss, part)
+        state.merge(active, part)
         if on_turn:
             on_turn(state)
-    last = plan[-1]
-    solver.record_agreement(settings.agreement_every, last.first_step + last.steps, state)
-    return solver.result(start, state, n_images, stop)
+        before, active = active, state.active()
+        if len(active) and not np.array_equal(active, before):  # who is done leaves the batch
+            solver = prepare(active)
+    if len(active):
+        part, last = state.part(active), plan[-1]
+        solver.record_agreement(settings.agreement_every, last.first_step + last.steps, part)
+        state.merge(active, part)
+    if solver.image_ids != ids:
+        solver = prepare(everyone)
+    return solver.result(start, state, plan, n_images, stop)
 
 
 @dataclass(frozen=True)
@@ -179,7 +138,7 @@ class Solver:
     """The parts of a batch's synthesis that do not change."""
 
     targets: Sequence[ModelObjective]
-    descent: ProjectedStep
+    optimizer: Optimizer
     names: Sequence[str]
     image_ids: Sequence[str]
 
@@ -188,18 +147,25 @@ class Solver:
 
         Nothing is read back from the device until the last step is done.
         """
-        shares = self.shares(turn, state.images)
-        memory = Workspace.of(shares, state.images)
+        assignments = self.assignments(turn, state.images)
+        workspace = Workspace.of(assignments, state.images)
         images, losses = state.images.clone(), []
-        for _ in range(turn.steps):
-            gradient, of_shares = combined_gradient(shares, images, memory)
-            self.descent.step_(images, gradient, rate)
-            losses.append(torch.cat(of_shares))
+        memory = {name: kept.clone() for name, kept in state.memory.items()}
+        for step in range(turn.first_step, turn.first_step + turn.steps):
+            evaluation = combined_gradient(assignments, images, workspace, self.optimizer.squared)
+            self.optimizer.step_(images, evaluation, rate, step, memory)
+            losses.append(torch.cat(evaluation.losses))
             _raise_if_stopped(stop)
         found, sums = _read_back(torch.stack(losses), images.sum(dim=(1, 2, 3)))
-        self.require_finite(turn, shares, found, sums)
-        state.records.extend(self.records(turn, rate, state.turn, shares, found[-1]))
-        state.images, state.turn = images, state.turn + 1
+        self.require_finite(turn, assignments, found, sums)
+        state.records.extend(self.records(turn, rate, state.turn, assignments, found[-1]))
+        state.images, state.memory, state.turn = images, memory, state.turn + 1
+
+    def stop_images(self, target: float, state: State) -> None:
+        """Note which images are done: those whose 8-bit losses are all at the target."""
+        stored = rounded(self.optimizer.solution(state.images, state.memory))
+        worst = torch.stack([objective.losses(stored) for objective in self.targets]).amax(0)
+        state.stopped = np.where((worst <= target).cpu().numpy(), state.turn, state.stopped)
 
     def record_agreement(self, every: int, step: int, state: State) -> None:
         """Measure how far the models agree, before every so many turns, and before none twice."""
@@ -208,7 +174,7 @@ class Solver:
             cosines = gradient_agreement.measure(self.targets, state.images)
             state.agreements.append(Agreement(state.turn, step, cosines))
 
-    def shares(self, turn: Turn, images: Tensor) -> list[Assignment]:
+    def assignments(self, turn: Turn, images: Tensor) -> list[Assignment]:
         """Return which models have a say in a turn, with what they need on the device."""
         if not turn.models:
             return worst_model_assignments(self.targets, images)
@@ -218,31 +184,38 @@ class Solver:
         return [Assignment(*pair) for pair in zip(turn.models, targets, strict=True)]
 
     def records(
-        self, turn: Turn, rate: float, index: int, shares: Sequence[Assignment], losses: np.ndarray
+        self,
+        turn: Turn,
+        rate: float,
+        index: int,
+        assignments: Sequence[Assignment],
+        losses: np.ndarray,
     ) -> list[Record]:
-        """Return the losses of a turn's last step, share by share or image by image."""
+        """Return the losses of a turn's last step, assignment by assignment or image by image."""
         step, n_images = turn.first_step + turn.steps, len(self.image_ids)
-        parts = np.split(losses, np.cumsum([_length(share, n_images) for share in shares])[:-1])
-        if all(share.rows is None for share in shares):
+        parts = np.split(
+            losses, np.cumsum([_length(assignment, n_images) for assignment in assignments])[:-1]
+        )
+        if all(assignment.rows is None for assignment in assignments):
             return [
-                Record(index, step, rate, np.full(n_images, share.model, dtype=np.int16), part)
-                for share, part in zip(shares, parts, strict=True)
+                Record(index, step, rate, np.full(n_images, assignment.model, dtype=np.int16), part)
+                for assignment, part in zip(assignments, parts, strict=True)
             ]
         models, values = np.zeros(n_images, dtype=np.int16), np.zeros(n_images, dtype=np.float32)
-        for share, part in zip(shares, parts, strict=True):
-            rows = torch.as_tensor(share.rows).cpu().numpy()
-            models[rows], values[rows] = share.model, part
+        for assignment, part in zip(assignments, parts, strict=True):
+            rows = torch.as_tensor(assignment.rows).cpu().numpy()
+            models[rows], values[rows] = assignment.model, part
         return [Record(index, step, rate, models, values)]
 
     def require_finite(
-        self, turn: Turn, shares: Sequence[Assignment], losses: np.ndarray, sums: np.ndarray
+        self, turn: Turn, assignments: Sequence[Assignment], losses: np.ndarray, sums: np.ndarray
     ) -> None:
         """Raise `FloatingPointError` if a loss, ``(steps, …)``, or a pixel is no finite number."""
         n_images = len(self.image_ids)
         owners = [
-            (self.names[share.model], row)
-            for share in shares
-            for row in (range(n_images) if share.rows is None else share.rows.tolist())
+            (self.names[assignment.model], row)
+            for assignment in assignments
+            for row in (range(n_images) if assignment.rows is None else assignment.rows.tolist())
         ]
         for step, column in np.argwhere(~np.isfinite(losses)).tolist():
             name, row = owners[column]
@@ -260,21 +233,29 @@ class Solver:
             )
 
     def result(
-        self, start: Tensor, state: State, n_images: int, stop: Callable[[], bool]
+        self,
+        start: Tensor,
+        state: State,
+        plan: Sequence[Turn],
+        n_images: int,
+        stop: Callable[[], bool],
     ) -> Synthesis:
         """Return the finished metamers with their losses."""
-        stored = to_8_bits(state.images).to(state.images) / 255
+        metamers = self.optimizer.solution(state.images, state.memory)
         found = np.zeros((3, len(start), len(self.targets)), dtype=np.float32)
         for column, target in enumerate(self.targets):
-            for which, images in enumerate((start, state.images, stored)):
+            for which, images in enumerate((start, metamers, rounded(metamers))):
                 _raise_if_stopped(stop)
                 found[which, :, column] = target.losses(images).cpu().numpy()
-        before, after, rounded = found[:, :n_images]
+        before, after, stored = found[:, :n_images]
+        ends = np.where(state.stopped > 0, state.stopped, len(plan))[:n_images] - 1
         return Synthesis(
-            metamers=state.images[:n_images].cpu().contiguous(),
+            metamers=metamers[:n_images].cpu().contiguous(),
             losses_before=before,
             losses_after=after,
-            losses_stored=rounded,
+            losses_stored=stored,
+            steps=np.cumsum([turn.steps for turn in plan])[ends],
+            evaluations=np.cumsum([turn.evaluations for turn in plan])[ends],
             records=[record.select(slice(n_images)) for record in state.records],
             agreements=[one.select(slice(n_images)) for one in state.agreements],
         )
@@ -284,6 +265,17 @@ class Solver:
         raise FloatingPointError(
             f"{what} at step {step}; see docs/troubleshooting.md, 'non-finite values'"
         )
+
+
+def _require_images(references: Tensor, image_ids: Sequence[str]) -> None:
+    met = f"the references are {references.dtype} of shape {tuple(references.shape)}"
+    if references.dim() != 4 or references.dtype != torch.float32:
+        raise ValueError(f"{met}; expected float32 of shape (n, 3, height, width), in [0, 1]")
+    if not len(references) or len(references) != len(image_ids):
+        raise ValueError(f"{met}, with {len(image_ids)} ids; each image needs one")
+    low, high = references.min(), references.max()
+    if not bool((low >= 0) & (high <= 1)):
+        raise ValueError(f"{met}, from {float(low)} to {float(high)}; pixels lie in [0, 1]")
 
 
 def _start(
@@ -301,7 +293,25 @@ def _laid_out_as(other: Tensor, images: Tensor) -> Tensor:
     return torch.empty_like(other).copy_(images)
 
 
-def _targets(
+def _lay_out(state: State, references: Tensor, optimizer: Optimizer) -> None:
+    """Bring a state onto the device, in the references' memory format; begin what is not begun."""
+    state.images = _laid_out_as(references, state.images)
+    memory = state.memory or optimizer.begin(state.images)
+    state.memory = {
+        name: _laid_out_as(references, kept)
+        if kept.shape == references.shape
+        else kept.to(references.device)
+        for name, kept in memory.items()
+    }
+
+
+def _ends_pass(turns_done: int, plan: Sequence[Turn], n_models: int) -> bool:
+    """Return whether each model has had as many turns, or no turn is left."""
+    alone = len(plan[turns_done - 1].models) == 1
+    return turns_done == len(plan) or turns_done % (n_models if alone else 1) == 0
+
+
+def _objectives(
     features: Mapping[str, Activations],
     references: Tensor,
     places: Mapping[str, Placement],
@@ -311,7 +321,7 @@ def _targets(
     for name, function in features.items():
         _raise_if_stopped(stop)
         target = ModelObjective.of(function, references, places.get(name, "device"))
-        yield ways.captured(target) if name in graphs else target
+        yield capture_gradient(target) if name in graphs else target
 
 
 def _raise_if_stopped(stop: Callable[[], bool]) -> None:
@@ -325,8 +335,8 @@ def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return both[: losses.numel()].reshape(losses.shape), both[losses.numel() :]
 
 
-def _length(share: Assignment, n_images: int) -> int:
-    return n_images if share.rows is None else len(share.rows)
+def _length(assignment: Assignment, n_images: int) -> int:
+    return n_images if assignment.rows is None else len(assignment.rows)
 
 
 def _pad(references: Tensor) -> Tensor:

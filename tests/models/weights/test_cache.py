@@ -20,7 +20,8 @@ from misbehaving_server import Answer, serving
 from typer.testing import CliRunner
 
 from metamers.cli.weights import app
-from metamers.models import pretrained, zoo
+from metamers.models import zoo
+from metamers.models.classifier import load_pretrained
 from metamers.models.weights import cache as weights
 from metamers.models.weights import lock, survey, verification
 from metamers.models.weights.errors import (
@@ -528,7 +529,7 @@ def test_classifier_of_a_local_row_has_the_files_weights(models, cache, tmp_path
     import torch
 
     spec = zoo.specs(zoo.read(models))["mine"]
-    met = pretrained.classifier(spec, cache, OFFLINE).network.state_dict()
+    met = load_pretrained(spec, cache, OFFLINE).network.state_dict()
     stored = torch.load(tmp_path / "mine.pth", weights_only=True)
     assert all(torch.equal(met[name], tensor) for name, tensor in stored.items())
 
@@ -540,7 +541,7 @@ def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, t
     torch.save({"features.0.weight": torch.ones(2)}, cache / "away.pth")
     spec = zoo.specs(zoo.read(models))["away"]
     with pytest.raises(OtherArchitectureError, match="set aside"):
-        pretrained.classifier(spec, cache, OFFLINE)
+        load_pretrained(spec, cache, OFFLINE)
     assert not (cache / "away.pth").exists()
     assert not pins(cache)
 
@@ -548,5 +549,5 @@ def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, t
 def test_random_row_needs_no_file(models, cache):
     spec = zoo.specs(zoo.read(models))["away"]
     drawn = replace(spec, weights=Weights(source="random", seed=1))
-    met = pretrained.classifier(drawn, cache, OFFLINE)
+    met = load_pretrained(drawn, cache, OFFLINE)
     assert sum(parameter.numel() for parameter in met.parameters()) == spec.parameters

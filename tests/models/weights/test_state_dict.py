@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import copy
 import io
 import pickle
+import re
+import resource
 import zipfile
 
 import numpy as np
@@ -334,20 +337,190 @@ def test_numpy_reader_gives_what_was_stored(tmp_path, protocol):
     (tmp_path / "net.pkl").write_bytes(pickle.dumps(stored, protocol))
     met = restricted_pickle.read_numpy_pickle(tmp_path / "net.pkl")
     assert np.array_equal(met["conv"][0], stored["conv"][0])
-    assert met["conv"][1].dtype == np.float32
+    assert np.asarray(met["conv"][1]).dtype == np.float32
     assert met["n"] == 3
 
 
-@pytest.mark.parametrize("value", [np.float64(1.5), np.int16(-3), np.bool_(True), np.complex64(2j)])
-def test_numpy_scalars_become_numbers(value):
-    function, (dtype, content) = value.__reduce__()
-    assert function.__name__ == "scalar"
-    assert restricted_pickle.plain_scalar(dtype, content) == value
+@pytest.mark.parametrize(
+    "value",
+    [np.float64(1.5), np.int16(-3), np.bool_(True), np.complex64(2j), np.dtype(">f4").type(7)],
+)
+def test_numpy_scalars_become_numbers(tmp_path, value):
+    met = state_dict.read_checkpoint(save(tmp_path, {"value": value}))["value"]
+    assert (met, type(met)) == (value, type(value.item()))
 
 
-def test_numpy_scalar_of_another_kind_is_refused():
-    with pytest.raises(UnsafePickleError, match="not a number"):
-        restricted_pickle.plain_scalar(np.dtype("O"), b"12345678")
+@pytest.mark.parametrize("array", [np.arange(6, dtype=">i2").reshape(2, 3), np.eye(3, order="F")])
+def test_numpy_arrays_keep_their_order_and_byte_order(tmp_path, array):
+    (tmp_path / "net.pkl").write_bytes(pickle.dumps(array, 2))
+    assert np.array_equal(restricted_pickle.read_numpy_pickle(tmp_path / "net.pkl"), array)
+
+
+class Call:
+    """Is what a function, as a pickle names it, returns for its arguments."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.reduced = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+POINTER = b"\x41" * 8
+"""An address, for a reader that takes bytes for objects."""
+
+STRUCTURE = (3, "|", None, ("p",), {"p": (np.dtype("O"), 0)}, 8, 1, 27)
+CRAFTED = {
+    "array of objects": Call(np.ndarray, (1,), "O", POINTER),
+    "array at an offset": Call(np.ndarray, (1 << 20,), "u1", b"12345678", 1 << 40),
+    "scalar of objects": Call(np.float64(1).__reduce__()[0], Call(np.dtype, "O"), POINTER),
+    "type of objects": Call(np.dtype, "O", False, True),
+    "type of a structure": Call(np.dtype, "V8", False, True, state=STRUCTURE),
+    "number's type that becomes a structure": Call(np.dtype, "f8", False, True, state=STRUCTURE),
+    "state of objects": Call(
+        np.empty(0).__reduce__()[0],
+        *(np.ndarray, (0,), b"b"),
+        state=(1, (1,), Call(np.dtype, "O"), False, POINTER),
+    ),
+}
+
+
+@pytest.mark.parametrize("crafted", CRAFTED.values(), ids=CRAFTED.keys())
+@pytest.mark.parametrize("reader", ["torch", "numpy"])
+def test_a_checkpoint_cannot_make_objects_of_bytes(tmp_path, model, crafted, reader):
+    if reader == "torch":
+        torch.save({"epoch": crafted}, tmp_path / "net.pth")
+    else:
+        (tmp_path / "net.pth").write_bytes(pickle.dumps({"epoch": crafted}, 2))
+    layout = Layout(convert={"torch": "", "numpy": "keras_squeezenet"}[reader])
+    with pytest.raises(WeightsError, match=re.escape(str(tmp_path / "net.pth"))):
+        state_dict.state_dict(tmp_path / "net.pth", layout, model)
+
+
+def test_no_constructor_of_numpy_is_called_for_a_pickle():
+    numpys = [
+        name
+        for name, function in restricted_pickle.PLAIN_DATA.items()
+        if not function.__module__.startswith(("metamers.", "argparse"))
+    ]
+    assert not numpys
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a memo of 2^31 places
+        b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b".",  # an array of 2^40 bytes
+        b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b".",  # a tuple in a tuple in a ...
+        b"c_codecs\nencode\n(N}\x8c\x0c__defaults__K\x01stb.",  # a function's attributes
+    ],
+    ids=["memo", "bytes", "depth", "attributes"],
+)
+def test_a_pickle_made_up_to_exhaust_or_change_the_reader_is_refused_or_read(tmp_path, content):
+    (tmp_path / "net.pkl").write_bytes(content)
+    limit = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, limit[1]))
+    try:
+        with contextlib.suppress(WeightsError):
+            restricted_pickle.read_numpy_pickle(tmp_path / "net.pkl")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limit)
+    assert restricted_pickle.plain_bytes.__defaults__ is None
+
+
+def test_a_checkpoint_that_unpacks_to_far_more_than_it_holds_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "net.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("net/data.pkl", b"\x80\x02}.")
+        archive.writestr("net/data/0", bytes(10_000_000))
+    with pytest.raises(UnreadableFileError, match="unpacks to 10,000,004"):
+        state_dict.read_checkpoint(tmp_path / "net.pth")
+
+
+def test_a_damaged_file_gives_weights_or_our_own_error(model, trained, tmp_path):
+    """Change bytes of a zip, an old and a numpy checkpoint, and of a safetensors file."""
+    rng = np.random.default_rng(0)
+    torch.save(trained, tmp_path / "zip.pth")
+    torch.save(trained, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    save_file(trained, tmp_path / "net.safetensors")
+    (tmp_path / "numpy.pkl").write_bytes(pickle.dumps({"conv1": [np.ones((3, 3, 3, 4)), 0]}, 2))
+    contents = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    for path, content in contents.items():
+        layout = Layout(convert="keras_squeezenet" if path.suffix == ".pkl" else "")
+        for _ in range(150):
+            damaged = bytearray(content)
+            for place in [*rng.integers(0, 600, 2), len(content) - rng.integers(1, 600)]:
+                damaged[place % len(content)] = rng.integers(256)
+            path.write_bytes(damaged)
+            with contextlib.suppress(WeightsError):
+                state_dict.state_dict(path, layout, model)
+
+
+# Safetensors with lying headers
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "{",
+        '{"w": 3}',
+        '{"w": {"dtype": "F32", "shape": [1]}}',
+        '{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}',
+        '{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, "4"]}}',
+        '{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1e400]}}',
+        '{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}',
+        '{"w": {"dtype": "F33", "shape": [1], "data_offsets": [0, 4]}}',
+        '{"w": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+        '{"w": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 4]}}',
+        '{"w": ' + "[" * 50_000,
+        '{"\\ud800": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
+    ],
+)
+def test_a_malformed_safetensors_header_is_refused(tmp_path, model, header):
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header.encode() + bytes(4))
+    with pytest.raises(WeightsError, match=r"net\.safetensors"):
+        state_dict.state_dict(path, Layout(), model)
+
+
+# Tensors of other numbers than weights are
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda weight: weight.to(torch.int32), "torch.int32"),
+        (lambda weight: weight.to(torch.complex64), "torch.complex64"),
+        (lambda weight: weight.to_sparse(), "sparse_coo"),
+        (lambda weight: weight.to("meta"), "meta"),
+        (lambda weight: weight.to(torch.float8_e4m3fn), "float8"),
+        (lambda weight: weight * torch.nan, "NaN"),
+        (lambda weight: weight + torch.inf, "infinite"),
+    ],
+)
+def test_weights_of_other_numbers_are_refused_by_name(model, trained, tmp_path, damage, message):
+    path = save(tmp_path, trained | {"fc.bias": damage(trained["fc.bias"])})
+    with pytest.raises(WeightsError, match=f"{message}.*'fc.bias'|'fc.bias'.*{message}"):
+        state_dict.state_dict(path, Layout(), model)
+
+
+def test_entries_without_names_are_refused(model, tmp_path):
+    with pytest.raises(RenamedKeysError, match="without a name: the first is a int"):
+        state_dict.state_dict(save(tmp_path, {3: torch.ones(1)}), Layout(), model)
+
+
+@pytest.mark.parametrize("convert", ["keras_squeezenet", "robustbench", "xcit"])
+@pytest.mark.parametrize("content", [{"a": 1}, {"a": [1]}, {"a": {"b": None}}, {3: [[1], [2]]}])
+def test_what_a_converter_cannot_read_is_refused_with_the_files_name(
+    model, tmp_path, convert, content
+):
+    path = tmp_path / "net.pth"
+    if convert == "keras_squeezenet":
+        path.write_bytes(pickle.dumps(content, 2))
+    else:
+        torch.save(content, path)
+    with pytest.raises(WeightsError, match=r"net\.pth"):
+        state_dict.state_dict(path, Layout(convert=convert), model)
 
 
 # Converters

@@ -9,16 +9,12 @@ square root. Distances come from `metamers.evaluation.similarity.distances`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metamers.evaluation.similarity.densities import Sample, divergence
 from metamers.storage.tables import COMPARISONS
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Array = NDArray[np.float64]
 SAMPLES = ("reference-reference", "metamer-metamer", "reference-metamer")
@@ -49,46 +45,6 @@ class Comparison:
     n_images: int
 
 
-def compare(
-    references: NDArray | Tensor,
-    metamers: NDArray | Tensor,
-    *,
-    resamples: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> list[Comparison]:
-    """Return the three comparisons of `metamers.storage.tables.COMPARISONS`, from activations.
-
-    Parameters
-    ----------
-    references, metamers
-        Activations (arrays or tensors), a row per image in the same order, of any further shape.
-    resamples, level, seed
-        As for `divergences`.
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, there are fewer than 3 images, or an activation is not finite.
-    """
-    from metamers.evaluation.similarity.distances import (  # torch
-        as_source,
-        matched_distances,
-        pair_distances,
-    )
-
-    n = len(references)
-    first, second = as_source(references), as_source(metamers)
-    return divergences(
-        pair_distances(first, n),
-        pair_distances(second, n),
-        matched_distances(first, second, n),
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
-
-
 def divergences(
     references: ArrayLike,
     metamers: ArrayLike,
@@ -97,11 +53,11 @@ def divergences(
     resamples: int = 200,
     level: float = 0.95,
     seed: int = 0,
-    effective_size: bool = True,
     photographs: ArrayLike | None = None,
 ) -> list[Comparison]:
     """Return the three comparisons, with intervals, from distances.
 
+    Each sample is smoothed as one of n values, since its pairs are not independent.
     Photographs are resampled, not distances; pairs of an image with itself are left out of a
     resample, since their zero distances would put a false peak there.
 
@@ -117,9 +73,6 @@ def divergences(
         Coverage of the interval.
     seed
         Of the resampling.
-    effective_size
-        Smooth each sample as one of n values (its pairs are not independent); otherwise as
-        one of as many values as it has distances, as scipy's ``gaussian_kde`` does.
     photographs
         As for `samples_of`.
 
@@ -135,7 +88,7 @@ def divergences(
     rows = []
     for comparison in COMPARISONS:
         pair = compared(samples, comparison)
-        found = divergence(*pair, counts, counts, n if effective_size else None)
+        found = divergence(*pair, counts, counts, n)
         low, high = _interval(found[1:], level)
         ratio = _ratio(pair[1].values, pair[0].values)
         rows.append(Comparison(comparison, float(found[0]), low, high, ratio, n))

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from metamers import bootstrap
 from metamers.bootstrap import RESAMPLES, TAILS
 from metamers.evaluation.similarity.densities import Sample, divergence
-from metamers.evaluation.similarity.divergence import compared, numbered, pairs_of, samples_of
+from metamers.evaluation.similarity.divergence import compared, numbered, samples_of
 from metamers.storage.tables import COMPARISONS, CONDITION_KEY
 
 Array = NDArray[np.float64]
@@ -62,35 +62,6 @@ def has_room(table: pd.DataFrame) -> pd.Series:
     largest = table.sort_values("n_images").groupby(cell, observed=True)["mean"].last()
     means = table[cell].merge(largest.reset_index(), on=cell)["mean"]
     return means.between(*ROOM).set_axis(table.index)
-
-
-def permutation_p_value(joint: ArrayLike, *, permutations: int = 999, seed: int = 0) -> float:
-    """Return the p-value of 'the labels reference and metamer may be exchanged'.
-
-    The statistic is the divergence of reference-reference and metamer-metamer distances; each
-    permutation exchanges the two labels of a random half of the images. A bootstrap interval
-    lies too high near 0 to tell whether a divergence differs from it; this test does.
-
-    Parameters
-    ----------
-    joint
-        Distances of all pairs among the n references, followed by their n metamers in the same
-        order, shape (2n, 2n).
-    permutations
-        Number of them; the p-value is at least ``1 / (permutations + 1)``.
-    seed
-        Of the permutations.
-    """
-    matrix = np.asarray(joint, dtype=np.float64)
-    n = len(matrix) // 2
-    if n < 3 or matrix.shape != (2 * n, 2 * n):
-        raise ValueError(f"joint distances have the shape {matrix.shape}; expected is (2n, 2n)")
-    pool = pairs_of(matrix, "joint")
-    swapped = np.random.default_rng(seed).random((permutations + 1, n)) < 0.5
-    swapped[0] = False
-    first = np.hstack([~swapped, swapped]).astype(np.float64)
-    found = divergence(pool, pool, first, 1.0 - first, n)
-    return float(np.mean(found >= found[0] * (1 - 1e-9)))
 
 
 def power(

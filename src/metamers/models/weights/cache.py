@@ -29,6 +29,11 @@ def default_cache() -> Path:
     return Path(os.environ.get("METAMERS_CACHE") or "~/.cache/metamers").expanduser()
 
 
+def cache_folder(configured: str | Path | None) -> Path:
+    """Return the folder for weights: the configured one, or the default."""
+    return Path(configured).expanduser() if configured else default_cache()
+
+
 def lock_path(cache: Path) -> Path:
     """Return the lock: ``METAMERS_LOCK``, else the project's, else, outside a project, the cache's.
 

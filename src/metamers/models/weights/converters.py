@@ -38,7 +38,9 @@ def keras_squeezenet(layers: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> dic
     entries: dict[str, Tensor] = {}
     for layer, (kernel, bias) in layers.items():
         module = modules.get(layer, layer)
-        transposed = np.ascontiguousarray(np.transpose(kernel, (3, 2, 0, 1)), dtype=np.float32)
+        transposed = np.ascontiguousarray(
+            np.transpose(np.asarray(kernel), (3, 2, 0, 1)), dtype=np.float32
+        )
         entries[f"{module}.weight"] = torch.from_numpy(transposed)
         entries[f"{module}.bias"] = torch.from_numpy(np.array(bias, dtype=np.float32))
     return fold_caffe_input(entries, "features.0")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import pickle
 import re
 import warnings
@@ -10,9 +10,9 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -23,12 +23,19 @@ from metamers.models.weights.errors import (
     RenamedKeysError,
     TruncatedFileError,
     UnreadableFileError,
+    UnsafePickleError,
     WeightsError,
 )
 from metamers.models.zoo import Layout, Weights
 
 SHOWN = 4
 """How many names an error lists."""
+
+LARGEST_UNPACKING = 16
+"""How many times its size a checkpoint may unpack to."""
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 COUNTER = "num_batches_tracked"
 
@@ -63,9 +70,10 @@ def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor
             f"weights.layout.convert is {layout.convert!r}; allowed are {sorted(CONVERTERS)}"
         )
     content = READERS.get(layout.convert, read_checkpoint)(path)
-    entries = _renamed(_kept(_descend(content, layout.nested, path), layout, path), layout, path)
+    kept = _kept(_descend(content, layout.nested, path), layout, path)
+    entries: Mapping[str, Any] = _renamed(kept, layout, path)
     if layout.convert:
-        entries = CONVERTERS[layout.convert](entries)
+        entries = _converted(entries, layout.convert, path)
     _refuse_other_things(entries, path)
     expected = model.state_dict()
     if layout.by_order:
@@ -76,7 +84,7 @@ def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor
 def read_checkpoint(path: Path) -> object:
     """Return what a safetensors file or a torch checkpoint holds; no code of it is run.
 
-    Beside tensors and containers, a torch checkpoint may hold `restricted.PLAIN_DATA`.
+    Beside tensors and containers, a torch checkpoint may hold `restricted_pickle.PLAIN_DATA`.
 
     Raises
     ------
@@ -88,54 +96,64 @@ def read_checkpoint(path: Path) -> object:
     verification.check_form(path, Weights(source="local", file=path.name))
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
-    plain = [(value, name) for name, value in restricted_pickle.PLAIN_DATA.items()]
+    plain: list[Any] = [(value, name) for name, value in restricted_pickle.PLAIN_DATA.items()]
     try:
-        # numpy makes the class of a dtype on the fly; torch asks for it by its own name.
+        if verification.is_zip(path):
+            _refuse_zip_bomb(path)
         with (
-            torch.serialization.safe_globals([*plain, *_NUMBER_DTYPES]),
+            torch.serialization.safe_globals(plain),
             warnings.catch_warnings(action="ignore", category=UserWarning),
         ):
             return torch.load(path, map_location="cpu", weights_only=True)
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f"{str(path)!r} {error}") from error
     except pickle.UnpicklingError as error:
         raise _unpickling_error(path, str(error)) from error
     except EOFError as error:
         raise TruncatedFileError(f"{str(path)!r} ends within its pickle") from error
-    except (RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
-        if isinstance(error, WeightsError):
-            raise
+    except WeightsError:
+        raise
+    except Exception as error:  # a made-up pickle can make any of them
         raise UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {error}") from error
-
-
-_NUMBER_DTYPES = [type(torch.empty(0, dtype=kind).numpy().dtype) for kind in (
-    torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-    torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
-)]  # fmt: skip
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except Exception as error:  # a made-up header can make any of them
         raise UnreadableFileError(f"{str(path)!r} is no safetensors file: {error}") from error
+
+
+def _refuse_zip_bomb(path: Path) -> None:
+    """Refuse a zip file that unpacks to far more than it holds; torch packs nothing."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > LARGEST_UNPACKING * path.stat().st_size:
+        raise UnreadableFileError(
+            f"{str(path)!r} has {path.stat().st_size:,} bytes and unpacks to {unpacked:,}; "
+            "expected is a torch checkpoint, which is not compressed"
+        )
 
 
 def _unpickling_error(path: Path, message: str) -> WeightsError:
     """Return our error for torch's, which tells only sometimes what the pickle asked for."""
-    asked = re.search(r"GLOBAL (\S+)", message)
+    asked = re.findall(r"GLOBAL (\S+)", message)[:1] or [
+        name
+        for name in restricted_pickle.names_in(_pickle_of(path))
+        if name not in restricted_pickle.PLAIN_DATA and not name.startswith(TORCH_NAMES)
+    ]
     if asked:
-        return restricted_pickle.refusal(path, asked.group(1))
-    for name in restricted_pickle.names_in(_pickle_of(path)):
-        if name not in restricted_pickle.PLAIN_DATA and not name.startswith(TORCH_NAMES):
-            return restricted_pickle.refusal(path, name)
+        return UnsafePickleError(f"{str(path)!r} {restricted_pickle.refusal(asked[0])}")
     return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {message.splitlines()[0]}")
 
 
 def _pickle_of(path: Path) -> bytes:
-    if not zipfile.is_zipfile(path):
+    """Return the pickle in a torch checkpoint; of a broken zip file, nothing."""
+    if not verification.is_zip(path):
         return path.read_bytes()
-    with zipfile.ZipFile(path) as archive:
-        pickles = [name for name in archive.namelist() if name.endswith("data.pkl")]
-        return archive.read(pickles[0]) if pickles else b""
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    return b""
 
 
 def _descend(content: object, nested: tuple[str, ...], path: Path) -> Mapping:
@@ -154,11 +172,27 @@ def _descend(content: object, nested: tuple[str, ...], path: Path) -> Mapping:
     return content
 
 
+def _converted(entries: Mapping, converter: str, path: Path) -> Mapping[str, Tensor]:
+    try:
+        return CONVERTERS[converter](entries)
+    except Exception as error:  # what a file of another layout makes it raise
+        raise RenamedKeysError(
+            f"{str(path)!r} is not of the layout that weights.layout.convert {converter!r} reads: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
 def _kept(entries: Mapping, layout: Layout, path: Path) -> dict:
+    strange = [name for name in entries if not isinstance(name, str)]
+    if strange:
+        raise RenamedKeysError(
+            f"{str(path)!r} has entries without a name: the first is {_shown(strange[0])}. "
+            "Look at the row's weights.layout.nested"
+        )
     kept = {
-        str(name).removeprefix(layout.keep): value
+        name.removeprefix(layout.keep): value
         for name, value in entries.items()
-        if str(name).startswith(layout.keep) and name not in layout.drop
+        if name.startswith(layout.keep) and name not in layout.drop
     }
     if not kept:
         raise RenamedKeysError(
@@ -212,6 +246,7 @@ def _matched(
     missing = [name for name in expected if name not in entries]
     unexpected = [name for name in entries if name not in expected]
     _refuse_other_shapes(entries, expected, path)
+    _refuse_other_numbers(entries, expected, path)
     if not missing and not unexpected:
         return {name: entries[name] for name in expected}
     met = (
@@ -245,7 +280,30 @@ def _refuse_other_shapes(
         )
 
 
+def _refuse_other_numbers(
+    entries: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path
+) -> None:
+    """Refuse integers or complex numbers for weights, the reverse, and weights that are none."""
+    for name, tensor in expected.items():
+        met = entries.get(name)
+        if met is None or name.endswith(COUNTER):
+            continue
+        kinds = FLOATS if tensor.is_floating_point() else INTEGERS
+        if met.layout != torch.strided or met.device.type != "cpu" or met.dtype not in kinds:
+            raise OtherArchitectureError(
+                f"{str(path)!r} has {name!r} as {met.dtype} ({met.layout}, {met.device}); the "
+                f"architecture's is {tensor.dtype}. Look at the row's architecture and file"
+            )
+        if not torch.isfinite(met).all():
+            raise UnreadableFileError(
+                f"{str(path)!r} has NaN or infinite numbers in {name!r}; the file is damaged, or "
+                "its training failed"
+            )
+
+
 def _shown(content: object) -> str:
+    """Return what something is, without its values, which a made-up file has chosen."""
     if isinstance(content, Mapping):
-        return f"a mapping of {len(content)} entries, {list(content)[:SHOWN]}"
+        names = [name[:80] if isinstance(name, str) else type(name).__name__ for name in content]
+        return f"a mapping of {len(content)} entries, {names[:SHOWN]}"
     return f"a {type(content).__name__}"

@@ -21,6 +21,9 @@ from metamers.models.zoo import Weights
 HASH_PREFIX = 8
 """Fewest hex digits that identify a file (torch.hub's file names carry eight)."""
 
+LONGEST_HEADER = 100_000_000
+"""Bytes that a safetensors header may have (the format's own limit)."""
+
 WEB_PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")
 
 
@@ -86,7 +89,7 @@ def check_form(path: Path, weights: Weights) -> None:
             f"expected is {weights.file!r} from {origin(weights)}"
         )
     if head.startswith(b"PK"):
-        if not zipfile.is_zipfile(path):
+        if not is_zip(path):
             raise TruncatedFileError(
                 f"{str(path)!r} begins as a zip file (as torch writes) and has no end: "
                 f"{path.stat().st_size} bytes came"
@@ -98,6 +101,14 @@ def check_form(path: Path, weights: Weights) -> None:
             f"{str(path)!r} begins with {head[:16]!r}; expected is a torch checkpoint, "
             "a safetensors file or a pickle"
         )
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether a file is a zip file with an end that can be read."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # says so, instead of False, of a file in several parts
+        return False
 
 
 def sha256_of(path: Path, stamps: Path | None = None) -> str:
@@ -172,11 +183,21 @@ def _check_safetensors(path: Path, head: bytes) -> None:
         raise UnreadableFileError(f"{str(path)!r} is no safetensors file; it begins {head[:16]!r}")
     if 8 + length > size:
         raise TruncatedFileError(f"{str(path)!r} ends within its header: {size} bytes came")
+    if length > LONGEST_HEADER:
+        raise UnreadableFileError(
+            f"{str(path)!r} has a safetensors header of {length:,} bytes; at most "
+            f"{LONGEST_HEADER:,} are allowed by the format"
+        )
     with path.open("rb") as file:
         file.seek(8)
-        header = json.loads(file.read(length))
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    expected = 8 + length + max(ends, default=0)
+        content = file.read(length)
+    try:
+        entries = [entry for name, entry in json.loads(content).items() if name != "__metadata__"]
+        expected = 8 + length + max((entry["data_offsets"][1] for entry in entries), default=0)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise UnreadableFileError(
+            f"{str(path)!r} has a malformed safetensors header: {type(error).__name__}: {error}"
+        ) from error
     if size != expected:
         raise TruncatedFileError(
             f"{str(path)!r} has {size} bytes; its safetensors header says {expected}"

@@ -1,0 +1,79 @@
+"""One spelling of values that mean the same: what decides results is compared in this form."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+# Regular expressions of a checkpoint's layout are applied in their order.
+ORDERED = ("rename",)
+_FRACTION = re.compile(r"[0-9]{1,300}/[0-9]{1,300}")
+
+
+def canonical(value: Any) -> Any:  # noqa: ANN401
+    """Return a value of the configuration as plain data in its one spelling.
+
+    Keys of mappings are sorted (those of ``rename`` keep their order, which counts), tuples are
+    lists, whole floats are integers, and a ``radius`` written as a fraction is a number. So
+    ``{b: 10000.0, a: 8/255}`` and ``{a: 8/255, b: 10000}`` decide the same results. Not for
+    what is shown: there the order of sets and the spelling of a radius count.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or the denominator of a radius is 0.
+    TypeError
+        If a value is not plain data.
+    """
+    if isinstance(value, Mapping):
+        return _mapping(value)
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return _number(value)
+    raise TypeError(f"{value!r} is of type {type(value).__name__}; expected is plain data")
+
+
+def radius_of(value: float | str) -> float:
+    """Return a radius as a number; it may be written as a fraction, such as ``8/255``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a finite number above 0 nor such a fraction.
+    """
+    if isinstance(value, str) and not _FRACTION.fullmatch(value):
+        raise ValueError(f"{value[:50]!r} is no fraction such as '8/255'")
+    try:
+        radius = float(Fraction(value))
+    except (OverflowError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"{str(value)[:50]!r} is not a finite number") from error
+    if not radius > 0:
+        raise ValueError(f"{str(value)[:50]!r} is not above 0")
+    return radius
+
+
+def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _radius(value[key])
+        if key == "radius"
+        else dict(value[key])
+        if key in ORDERED
+        else canonical(value[key])
+        for key in sorted(value)
+    }
+
+
+def _radius(value: Any) -> Any:  # noqa: ANN401
+    return canonical(radius_of(value) if isinstance(value, str) else value)
+
+
+def _number(value: float) -> int | float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return int(value) if value.is_integer() else value
