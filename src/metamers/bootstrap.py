@@ -95,7 +95,8 @@ class Pooled:
         The mean of each evaluator in each table, whose mean is ``mean``.
     low, high
         Ends of the 95 % interval; images and evaluators are resampled, the same in all tables.
-        Of nothing but ones or zeros it is Wilson's for the number of images.
+        Of nothing but ones or zeros it is Wilson's for the number of images, for differences
+        to both sides.
     """
 
     mean: float
@@ -111,6 +112,8 @@ def pooled(
     tables: Sequence[tuple[Sequence[str], Array]],
     generator: np.random.Generator,
     resamples: int = RESAMPLES,
+    *,
+    differences: bool = False,
 ) -> Pooled:
     """Return the mean of tables whose evaluators overlap, and whose images are the same.
 
@@ -118,6 +121,9 @@ def pooled(
     ----------
     tables
         The names of a table's evaluators, and its values, shape (evaluators, images).
+    differences
+        The values are differences from -1 to 1, not shares: where all are 0, the true mean may
+        lie on either side.
     """
     shapes = {values.shape[1] for _, values in tables}
     if len(shapes) != 1:
@@ -130,7 +136,9 @@ def pooled(
         times[at] += 1
     shares = np.concatenate([values.mean(axis=1, dtype=np.float64) for _, values in tables])
     means = total / times[:, None]
-    if means.min() == means.max() and means.min() in (0, 1):
+    if differences and not means.any():
+        low, high = crossed_change_interval(means, generator)
+    elif means.min() == means.max() and means.min() in (0, 1):
         low, high = crossed_share_interval(means, generator)
     else:
         low, high = crossed_interval(means, generator, resamples, weights=times)

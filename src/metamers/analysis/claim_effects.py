@@ -253,7 +253,7 @@ def _pooled(parts: Sequence[Part], evidence: RunResults, what: str, absent: str)
     judged = [part for part in parts if part[0]]
     if not judged:
         return absent
-    found = bootstrap.pooled(judged, _generator(evidence))
+    found = bootstrap.pooled(judged, _generator(evidence), differences=True)
     units = f"{found.n_images} {evidence.unit}"
     n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {units}"
     return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
