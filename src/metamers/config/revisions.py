@@ -13,7 +13,7 @@ REFERENCES = 1
 SYNTHESIS = 2  # norms summed in the order of memory: other rounding, fewer copies
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 3  # no difference has an interval to both sides; every stated setting is compared
+ANALYSIS = 3  # contrasts within families; no difference has an interval to both sides
 FIGURES = 3  # intervals of distances between sets, random weights flagged, titles of recipes
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
