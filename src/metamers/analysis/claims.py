@@ -43,9 +43,31 @@ CLAIMS = (
         "ensembles transfer better",
         "Metamers of several models are recognised better by other models than those of one.",
         "section 1 and 5.4",
-        "recognizability of an ensemble less that of its members alone, by models held out "
-        "for both",
+        "recognizability of an ensemble less that of its members alone, or of single models of "
+        "its family and training, by trained models held out for both, families of these "
+        "counted alike; in the family of ensembles that gains least",
         claim_effects.ensemble_gain,
+    ),
+    Claim(
+        "CNN ensembles transfer better",
+        "Metamers of several CNNs are recognised better by other models than those of one.",
+        "section 5.1",
+        "the same, of CNN ensembles",
+        lambda evidence: claim_effects.gain_within(evidence, "cnn"),
+    ),
+    Claim(
+        "transformer ensembles transfer better",
+        "Metamers of several transformers are recognised better than those of one.",
+        "section 5.2",
+        "the same, of transformer ensembles",
+        lambda evidence: claim_effects.gain_within(evidence, "transformer"),
+    ),
+    Claim(
+        "transformers gain less",
+        "The advantage of an ensemble is smaller for transformers than for CNNs.",
+        "section 5.2",
+        "gain of CNN ensembles less gain of transformer ensembles, by models held out for all",
+        claim_effects.gain_difference,
     ),
     Claim(
         "late stages stay recognisable",

@@ -18,6 +18,9 @@ from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance, tables
 
+EVIDENCE = ("recognition", "image_metrics", "mixed_regression", "power")
+"""Tables that claims rest on."""
+
 CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
 SHARE = 0.9  # of the images, for a condition's to be called metamers
 
@@ -104,6 +107,31 @@ def compare_with_paper(
         ),
         "claims": claims.judge(RunResults.of(plan, specs, found)),
     }
+
+
+def claims_of(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Return the table ``claims`` of a folder of tables.
+
+    Parameters
+    ----------
+    folder
+        Has ``recognition.parquet`` for every condition of the plan, and those of
+        `EVIDENCE` that there are; claims on others are not testable.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no table ``recognition``.
+    """
+    if not (folder / "recognition.parquet").exists():
+        raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
+    paths = {name: folder / f"{name}.parquet" for name in EVIDENCE}
+    found = {
+        name: tables.read(tables.TABLES[name], path, categories=True)
+        for name, path in paths.items()
+        if path.exists()
+    }
+    return claims.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
 
 
 def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
