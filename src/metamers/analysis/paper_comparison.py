@@ -16,7 +16,7 @@ from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
 from metamers.synthesis import settings as recipes
 
-HELD_OUT = {"group": "held_out", "rule": "self", "ways": "1000"}
+HELD_OUT = {"group": "held_out", "rule": "self", "label_space": "1000"}
 
 
 @dataclass(frozen=True)

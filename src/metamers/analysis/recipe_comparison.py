@@ -58,7 +58,7 @@ def recipe_effects(
 def _apart(cell: RecognitionMatrix) -> tuple[str, ...]:
     """Return all that identifies a cell but its recipe."""
     references, _, *rest = cell.condition
-    return (references, *rest, cell.rule, cell.ways)
+    return (references, *rest, cell.rule, cell.label_space)
 
 
 def _effects(

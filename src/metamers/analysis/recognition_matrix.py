@@ -37,7 +37,7 @@ class RecognitionMatrix:
 
     condition: tuple[str, ...]
     rule: str
-    ways: str
+    label_space: str
     evaluators: tuple[str, ...]
     photographs: tuple[str, ...]
     recognised: NDArray[np.float32]
@@ -66,10 +66,10 @@ class RecognitionMatrix:
         return names, self.recognised[chosen].astype(np.float64)
 
     def columns(self) -> dict[str, str]:
-        """Return the condition, the rule and the ways as cells of a table's row."""
+        """Return the condition, the rule and the label space as cells of a table's row."""
         return dict(zip(CONDITION_KEY, self.condition, strict=True)) | {
             "rule": self.rule,
-            "ways": self.ways,
+            "label_space": self.label_space,
         }
 
 
@@ -81,7 +81,7 @@ def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
     ValueError
         If an evaluator did not judge every image that the others judged.
     """
-    by = [*CONDITION_KEY, "rule", "ways"]
+    by = [*CONDITION_KEY, "rule", "label_space"]
     grouped = recognition.groupby(by, observed=True, sort=True)
     return [_cell(key, rows) for key, rows in grouped]
 

@@ -13,8 +13,8 @@ REFERENCES = 1
 SYNTHESIS = 2  # norms summed in the order of memory: other rounding, fewer copies
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 2  # the claim on 80 images; random weights decide no claim
-FIGURES = 3  # intervals of distances between sets, random weights flagged, titles of recipes
+ANALYSIS = 3  # the column `ways` is called `label_space`
+FIGURES = 4  # tables with the column `label_space`
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")
