@@ -132,7 +132,9 @@ def test_recognition_of_one_condition_equals_a_direct_count(results):
         [merged[key] for key in keys]
     )
     table = pd.read_parquet(results / "tables/recognizability.parquet")
-    table = table[(table["rule"] == "self") & (table["ways"] == "1000")].drop_duplicates(keys)
+    table = table[(table["rule"] == "self") & (table["label_space"] == "1000")].drop_duplicates(
+        keys
+    )
     found = table.set_index(keys)["recognizability"].sort_index()
     pd.testing.assert_series_equal(found, expected.mean().sort_index(), check_names=False)
 

@@ -19,7 +19,7 @@ from metamers.synthesis.settings import parse_radius
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
-RULE = {"rule": "self", "ways": "1000"}
+RULE = {"rule": "self", "label_space": "1000"}
 ENOUGH_IMAGES = 80
 
 

@@ -31,7 +31,7 @@ TABLE_2 = frozenset(
         ],
     )
 )
-HELD_OUT = {"group": "held_out", "rule": "self", "ways": "1000"}
+HELD_OUT = {"group": "held_out", "rule": "self", "label_space": "1000"}
 
 
 NOT_STATED = "not stated"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamers.storage.tables import CONDITION_KEY, RULES, WAYS
+from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
 
 Members = Mapping[str, Sequence[str]]
 
@@ -27,7 +27,7 @@ def recognition(
     """Return whether each evaluator recognised each metamer, by each rule.
 
     A rule has no row where it asks nothing: `label` where the image has no label, or for 16
-    ways none of the 16; `generator` where a member of the set did not judge the references.
+    spaces none of the 16; `generator` where a member of the set did not judge the references.
 
     Parameters
     ----------
@@ -57,7 +57,9 @@ def recognition(
     judged["member"], judged["same_weights"] = _flags(judged, members, weights)
     names = [*CONDITION_KEY, "image_id", "evaluator"]
     judged[names] = judged[names].astype("category")
-    parts = [_judge(judged, names, rule, ways) for rule in RULES for ways in WAYS]
+    parts = [
+        _judge(judged, names, rule, label_space) for rule in RULES for label_space in LABEL_SPACES
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -130,14 +132,14 @@ def _flags(
     return flags["member"], flags["same_weights"]
 
 
-def _judge(judged: pd.DataFrame, names: list[str], rule: str, ways: str) -> pd.DataFrame:
-    answer = _ANSWER[ways]
-    asked = judged[_LABEL[ways] if rule == "label" else f"{rule}_{answer}"]
+def _judge(judged: pd.DataFrame, names: list[str], rule: str, label_space: str) -> pd.DataFrame:
+    answer = _ANSWER[label_space]
+    asked = judged[_LABEL[label_space] if rule == "label" else f"{rule}_{answer}"]
     known = asked.notna().to_numpy()
     rows = judged.loc[known, [*names, "member", "same_weights"]]
     return rows.assign(
         rule=_constant(rule, RULES, len(rows)),
-        ways=_constant(ways, WAYS, len(rows)),
+        label_space=_constant(label_space, LABEL_SPACES, len(rows)),
         recognised=(judged.loc[known, answer] == asked[known]).to_numpy(dtype=bool),
     )
 

@@ -12,13 +12,13 @@ from metamers.storage.columns import (
     GROUPS,
     HIGH,
     IMAGE,
+    LABEL_SPACE,
     LOW,
     MEMBER,
     REGRESSIONS,
     RULE,
     SAME_WEIGHTS,
     VERDICTS,
-    WAY,
     Table,
     column,
 )
@@ -34,11 +34,11 @@ RECOGNITION = Table(
             MEMBER,
             SAME_WEIGHTS,
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("recognised", pa.bool_(), "the answer is the one that the rule asks for"),
         ]
     ),
-    (*CONDITION_KEY, "image_id", "evaluator", "rule", "ways"),
+    (*CONDITION_KEY, "image_id", "evaluator", "rule", "label_space"),
 )
 
 RECOGNIZABILITY = Table(
@@ -52,7 +52,7 @@ RECOGNIZABILITY = Table(
             MEMBER,
             SAME_WEIGHTS,
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images that the rule applies to"),
             column("recognizability", pa.float64(), "share recognised", unit="0..1"),
             column(
@@ -69,7 +69,7 @@ RECOGNIZABILITY = Table(
             ),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "evaluator", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "evaluator", "rule", "label_space"),
 )
 
 RECOGNIZABILITY_BY_SET = Table(
@@ -81,7 +81,7 @@ RECOGNIZABILITY_BY_SET = Table(
             *CONDITION,
             column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators"),
             column("mean", pa.float64(), "mean over images and evaluators", unit="0..1"),
@@ -90,7 +90,7 @@ RECOGNIZABILITY_BY_SET = Table(
             HIGH,
         ]
     ),
-    ("experiment", *CONDITION_KEY, "group", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "group", "rule", "label_space"),
 )
 
 RECOGNIZABILITY_BY_STAGE = Table(
@@ -102,7 +102,7 @@ RECOGNIZABILITY_BY_STAGE = Table(
             *(field for field in CONDITION if field.name != "model_set"),
             column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_sets", pa.int32(), "model sets"),
             column("n_evaluators", pa.int32(), "evaluators that are in the group for some set"),
             column("n_images", pa.int32(), "images"),
@@ -117,7 +117,7 @@ RECOGNIZABILITY_BY_STAGE = Table(
             HIGH,
         ]
     ),
-    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "ways"),
+    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "label_space"),
 )
 
 ENSEMBLE_GAIN = Table(
@@ -130,7 +130,7 @@ ENSEMBLE_GAIN = Table(
             column("against", pa.string(), "single set compared with; `members`: mean of its own"),
             column("singles", pa.list_(pa.string()), "the single sets that this means"),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
             column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
@@ -142,7 +142,7 @@ ENSEMBLE_GAIN = Table(
             column("images_high", pa.float64(), "upper end, images only: these evaluators alone"),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "against", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "against", "rule", "label_space"),
 )
 
 RECIPE_EFFECTS = Table(
@@ -154,7 +154,7 @@ RECIPE_EFFECTS = Table(
             *CONDITION,
             column("baseline", pa.string(), "recipe compared with: the experiment's first"),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("group", pa.string(), "evaluators", allowed=GROUPS),
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators of the group"),
@@ -165,7 +165,7 @@ RECIPE_EFFECTS = Table(
             column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "rule", "ways", "group"),
+    ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
 )
 
 MIXED_SETS = Table(
