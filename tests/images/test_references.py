@@ -225,7 +225,8 @@ def test_examples_of_the_documentation_are_understood(section):
 
 def test_importing_and_checking_does_not_import_torch_or_foolbox():
     code = (
-        "import sys; from metamers.images import references as images; images.check({'source': 'embedded'}, {'a': {}});"
+        "import sys; from metamers.images import references as images;"
+        "images.check({'source': 'embedded'}, {'a': {}});"
         f"images.prepare({EMBEDDED}, {SECTION}, 'a', {{}}, 0);"
         "sys.exit(any(name in sys.modules for name in ('torch', 'foolbox')))"
     )
