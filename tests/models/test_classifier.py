@@ -62,8 +62,37 @@ def test_no_normalisation_leaves_images_as_they_are():
     ("network", "met"), [(nn.Flatten(), r"\(2, 48\)"), (nn.Identity(), r"\(2, 3, 4, 4\)")]
 )
 def test_anything_but_1000_logits_is_refused(network, met):
-    with pytest.raises(ValueError, match=rf"gave {met}; expected .* \(2, 1000\)"):
-        Classifier(network, None)(torch.rand(2, 3, 4, 4))
+    with pytest.raises(ValueError, match=rf"model 'mine' gave {met}; expected .* \(2, 1000\)"):
+        Classifier(network, None, "mine")(torch.rand(2, 3, 4, 4))
+
+
+class Wrapped(FirstPixel):
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, images):
+        return self.change(super().forward(images))
+
+
+@pytest.mark.parametrize(
+    ("change", "met"),
+    [
+        (lambda logits: (logits, logits), "tuple"),
+        (lambda logits: {"logits": logits}, "dict"),
+        (lambda logits: logits[:, :10], r"\(2, 10\)"),
+        (lambda logits: logits[0], r"\(1000,\)"),
+        (lambda logits: logits / 0, "NaN or infinite logits for 2 of 2 images"),
+    ],
+)
+def test_a_wrong_output_is_refused_with_the_models_name(change, met):
+    classifier = Classifier(Wrapped(change), None, "mine").eval()
+    with torch.no_grad(), pytest.raises(ValueError, match=f"model 'mine' gave {met}"):
+        classifier(torch.rand(2, 3, 4, 4))
+
+
+def test_a_model_built_from_a_row_has_its_name():
+    assert build(spec()).name == "tiny"
 
 
 def test_same_seed_gives_same_network():

@@ -62,10 +62,7 @@ def write(folder, share, seed=0, images=80):
                 row = {"references": "photographs", "recipe": "main", "model_set": model_set}
                 row |= {"stage": stage, "bound": "unbounded", "evaluator": evaluator}
                 row |= {"member": evaluator in members, "same_weights": False, "rule": "self"}
-                row |= {next(n for n in tables.RECOGNITION.schema.names if n in LABELS): "1000"}
+                row |= {"label_space": "1000"}
                 parts.append(pd.DataFrame(row | {"image_id": names, "recognised": seen}))
     tables.write(tables.RECOGNITION, pd.concat(parts), folder / "recognition.parquet")
     return path
-
-
-LABELS = ("ways", "label_space")

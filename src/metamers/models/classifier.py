@@ -26,14 +26,22 @@ class Classifier(nn.Module):
     """A network, and before it the normalisation that it was trained with.
 
     Takes images, ``(n, 3, side, side)`` in [0, 1], and returns logits, ``(n, 1000)``.
+
+    Attributes
+    ----------
+    name
+        The model's, for error messages.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation | None) -> None:
+    def __init__(
+        self, network: nn.Module, normalisation: Normalisation | None, name: str = ""
+    ) -> None:
         super().__init__()
         self.network = network
+        self.name = name or type(network).__name__
         mean, std = (normalisation.mean, normalisation.std) if normalisation else ((0.0,), (1.0,))
         self.normalised = normalisation is not None
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -45,7 +53,8 @@ class Classifier(nn.Module):
         Raises
         ------
         ValueError
-            If the network gives anything else.
+            If the network gives anything else; without gradients, also if a logit is NaN or
+            infinite (with gradients the solver looks at the loss, once for many steps).
         """
         if self.normalised:
             images = (images - self.mean) / self.std
@@ -53,8 +62,14 @@ class Classifier(nn.Module):
         if not isinstance(logits, Tensor) or logits.shape[1:] != (CLASSES,):
             met = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
-                f"the network gave {met}; expected are the logits of ImageNet's classes, "
+                f"model {self.name!r} gave {met}; expected are the logits of ImageNet's classes, "
                 f"{(len(images), CLASSES)} ({HELP})"
+            )
+        if not torch.is_grad_enabled() and not logits.is_meta and not logits.isfinite().all():
+            count = int((~logits.isfinite()).any(dim=1).sum())
+            raise ValueError(
+                f"model {self.name!r} gave NaN or infinite logits for {count} of {len(images)} "
+                f"images; look at its weights and normalisation ({HELP})"
             )
         return logits
 
@@ -109,7 +124,7 @@ def build(spec: ModelSpec) -> Classifier:
             f"model {spec.name!r}: {spec.architecture} has {count:,} parameters; "
             f"its row expects {spec.parameters:,}"
         )
-    return _freeze(Classifier(network, spec.normalisation))
+    return _freeze(Classifier(network, spec.normalisation, spec.name))
 
 
 def load_model(
