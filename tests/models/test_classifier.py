@@ -180,6 +180,36 @@ def test_a_users_factory_and_checkpoint_become_a_classifier(own):
     assert classifier(torch.rand(2, 3, 8, 8)).shape == (2, 1000)
 
 
+def test_weights_that_a_factory_loads_are_kept_as_they_are(own):
+    row = replace(own, weights=Weights(source="factory"))
+    Path("my_networks.py").write_text(
+        FACTORY.replace("return", "made =")
+        + "    import torch\n"
+        + f"    stored = torch.load({own.weights.path!r}, weights_only=True)\n"
+        + "    made.load_state_dict(stored['model'])\n"
+        + "    return made\n"
+    )
+    sys.modules.pop("my_networks")
+    met = load_pretrained(row, Path("cache")).network.state_dict()
+    stored = torch.load(own.weights.path, weights_only=True)["model"]
+    assert all(torch.equal(met[name], stored[name]) for name in stored)
+
+
+def test_weights_of_a_factory_need_a_factory():
+    row = spec(weights=Weights(source="factory"))
+    with pytest.raises(ValueError, match="'torchvision:squeezenet1_1' is not a function of yours"):
+        load_pretrained(row, Path("cache"))
+
+
+def test_a_factory_whose_weights_are_nan_is_refused(own):
+    Path("my_networks.py").write_text(
+        FACTORY.replace("return", "made =") + "    made[0].bias.data[0] /= 0\n    return made\n"
+    )
+    sys.modules.pop("my_networks")
+    with pytest.raises(ValueError, match=r"'tiny': '0\.bias' has NaN"):
+        load_pretrained(replace(own, weights=Weights(source="factory")), Path("cache"))
+
+
 def test_a_users_factory_leaves_the_import_path_alone(own):
     before = list(sys.path)
     architecture(own.architecture)

@@ -103,21 +103,25 @@ def architecture(name: str) -> nn.Module:
 
 
 def build(spec: ModelSpec) -> Classifier:
-    """Return the row's architecture with random weights, in evaluation mode, frozen.
+    """Return the row's architecture as it is built, in evaluation mode, frozen.
 
     Weights of source ``random`` are drawn from the row's seed by Kaiming's normal rule, so
-    the same row always gives the same network.
+    the same row always gives the same network; those of source ``factory`` are what the
+    architecture's function has loaded.
 
     Raises
     ------
     ValueError
-        If the number of parameters is not the row's.
+        If the number of parameters is not the row's, or weights of source ``factory`` are those of
+        a library's architecture, which loads none, or NaN or infinite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.weights.seed)
         network = architecture(spec.architecture)
         if spec.weights.source == "random":
             draw_kaiming_normal(network)
+    if spec.weights.source == "factory":
+        _require_loaded(spec, network)
     count = sum(parameter.numel() for parameter in network.parameters())
     if spec.parameters and count != spec.parameters:
         raise ValueError(
@@ -177,7 +181,7 @@ def load_pretrained(
     WeightsError
         If the file cannot be had, or is not what the row means; the subclass says in which way.
     """
-    if spec.weights.source == "random":
+    if not spec.weights.has_file:
         return load(spec, None)
     path = weights_cache.locate(spec.weights, cache, options)
     with weights_cache.rejecting(spec.weights, path, cache):
@@ -192,7 +196,8 @@ def load(spec: ModelSpec, path: Path | None) -> Classifier:
     spec
         The row.
     path
-        The verified file of the weights; ``None`` only for weights of source ``random``.
+        The verified file of the weights; ``None`` only for those without one: of source
+        ``random`` or ``factory``.
 
     Raises
     ------
@@ -202,7 +207,7 @@ def load(spec: ModelSpec, path: Path | None) -> Classifier:
     from metamers.models.weights.state_dict import state_dict
 
     classifier = build(spec)
-    if spec.weights.source == "random":
+    if not spec.weights.has_file:
         return classifier
     if path is None:
         raise ValueError(f"model {spec.name!r}: no file of weights was given")
@@ -218,6 +223,17 @@ def draw_kaiming_normal(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _require_loaded(spec: ModelSpec, network: nn.Module) -> None:
+    if not spec.architecture.startswith("import:"):
+        raise ValueError(
+            f"model {spec.name!r}: weights.source is 'factory', but {spec.architecture!r} is not a "
+            f"function of yours that loads weights; expected is 'import:module:function' ({HELP})"
+        )
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"model {spec.name!r}: {name!r} has NaN or infinite numbers")
 
 
 def _freeze(classifier: Classifier) -> Classifier:
