@@ -12,6 +12,7 @@ from metamers.storage.columns import (
     GROUPS,
     HIGH,
     IMAGE,
+    JUDGES,
     LOW,
     MEMBER,
     REGRESSIONS,
@@ -270,4 +271,24 @@ CLAIMS = Table(
         ]
     ),
     ("claim",),
+)
+
+CLAIMS_MULTIVERSE = Table(
+    "claims_multiverse",
+    "Verdicts on the claims that rest on recognition, under each way to analyse it.",
+    pa.schema(
+        [
+            column("claim", pa.string(), "short name, as in `claims`"),
+            RULE,
+            WAY,
+            column("stage", pa.string(), "the one stage that counts, or `all`"),
+            column("judges", pa.string(), "evaluators that count", allowed=JUDGES),
+            column("effect", pa.float64(), "the effect"),
+            LOW,
+            HIGH,
+            column("n", pa.string(), "what it was computed from"),
+            column("verdict", pa.string(), "by the interval", allowed=VERDICTS),
+        ]
+    ),
+    ("claim", "rule", "ways", "stage", "judges"),
 )

@@ -42,6 +42,7 @@ from metamers.storage.raw_tables import (
 )
 from metamers.storage.result_tables import (
     CLAIMS,
+    CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
     MIXED_REGRESSION,
@@ -57,6 +58,7 @@ from metamers.storage.result_tables import (
 __all__ = [
     "ACCURACY",
     "CLAIMS",
+    "CLAIMS_MULTIVERSE",
     "COMPARISONS",
     "CONDITION",
     "CONDITION_KEY",
@@ -121,6 +123,7 @@ TABLES = {
         MIXED_REGRESSION,
         PAPER_COMPARISON,
         CLAIMS,
+        CLAIMS_MULTIVERSE,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
