@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, paper_comparison
 from metamers.analysis import recognizability as analysis
+from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
@@ -55,6 +56,7 @@ def recognizability(
         "reference_predictions": reference_predictions,
         "references": references,
         "recognition": recognition,
+        "chance": chance(reference_predictions),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
         "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed),
         "recognizability_by_stage": analysis.by_stage(recognition, plan.experiments, seed),

@@ -42,6 +42,22 @@ RECOGNITION = Table(
     (*CONDITION_KEY, "image_id", "evaluator", "rule", "ways"),
 )
 
+CHANCE = Table(
+    "chance",
+    "Recognition by chance, by the rule `self`: agreement of an evaluator's own answers to "
+    "references with its answers to others.",
+    pa.schema(
+        [
+            CONDITION[0],
+            EVALUATOR,
+            WAY,
+            column("n_images", pa.int32(), "reference images"),
+            column("chance", pa.float64(), "share of pairs of references answered alike"),
+        ]
+    ),
+    ("references", "evaluator", "ways"),
+)
+
 RECOGNIZABILITY = Table(
     "recognizability",
     "Share of metamers that one evaluator recognises.",

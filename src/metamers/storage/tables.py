@@ -41,6 +41,7 @@ from metamers.storage.raw_tables import (
     TRACES,
 )
 from metamers.storage.result_tables import (
+    CHANCE,
     CLAIMS,
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
@@ -57,6 +58,7 @@ from metamers.storage.result_tables import (
 
 __all__ = [
     "ACCURACY",
+    "CHANCE",
     "CLAIMS",
     "CLAIMS_MULTIVERSE",
     "COMPARISONS",
@@ -108,6 +110,7 @@ TABLES = {
         GRADIENT_AGREEMENT,
         OPTIMISATION,
         RECOGNITION,
+        CHANCE,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
