@@ -35,7 +35,7 @@ from torch import Tensor
 
 from metamers import bootstrap
 from metamers.execution.runner import prepare_features
-from metamers.models import pretrained
+from metamers.models import classifier
 from metamers.storage import provenance
 from metamers.synthesis.objective import Activations, ModelObjective
 from metamers.synthesis.settings import Bound, SynthesisSettings, turns
@@ -183,7 +183,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(1)
     judges = {
-        name: pretrained.classifier(cases.SPECS[name], cases.cache())
+        name: classifier.load_pretrained(cases.SPECS[name], cases.cache())
         for name in cases.CONFIG["evaluators"]
     }
     sets = [one.split("+") for one in asked.sets] if asked.sets else SETS

@@ -75,8 +75,8 @@ says, to logits of the 1000 ImageNet classes; its module is one that Python find
 working directory. The checkpoint is a state dict in a `.safetensors` or torch file;
 `weights.layout` says how its names become the network's, and names that do not fit are an error.
 With `weights: {source: factory}` the factory loads its weights itself. They are not verified then,
-and results are not made anew when they change, so give the factory another name with them. Without a
-checkpoint, `weights: {source: random, seed: 0}` draws weights.
+and results are not made anew when they change, so give the factory another name with them. Without
+a checkpoint, `weights: {source: random, seed: 0}` draws weights.
 """
 
 

@@ -66,14 +66,30 @@ class RunResults:
 
     @classmethod
     def of(
-        cls, plan: Plan, zoo: Mapping[str, ModelSpec], found: Mapping[str, pd.DataFrame]
+        cls,
+        plan: Plan,
+        zoo: Mapping[str, ModelSpec],
+        found: Mapping[str, pd.DataFrame],
+        rule: Mapping[str, str] = RULE,
+        judges: str = "trained",
     ) -> RunResults:
-        """Gather what a plan and its tables, by name, say."""
+        """Gather what a plan and its tables, by name, say.
+
+        Parameters
+        ----------
+        plan, zoo, found
+            The plan, rows of its models, and tables by name.
+        rule
+            The judgement that counts: columns of the table `recognition`, and their values.
+        judges
+            ``trained``, or ``all``: networks with random weights too.
+        """
         judged = found["recognition"]
-        for name, value in RULE.items():
+        for name, value in rule.items():
             judged = judged[judged[name] == value]
-        untrained = [name for name, spec in zoo.items() if spec.training == "random"]
-        judged = judged[~judged["evaluator"].isin(untrained)]
+        if judges == "trained":
+            untrained = [name for name, spec in zoo.items() if spec.training == "random"]
+            judged = judged[~judged["evaluator"].isin(untrained)]
         return cls(
             plan,
             zoo,
@@ -87,6 +103,14 @@ class RunResults:
         cells = [cell for found in self.recognised.values() for cell in found]
         cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
         return "photographs" if cropped else "images"
+
+    def at(self, stage: str) -> RunResults:
+        """Return the results at one stage."""
+        recognised = {
+            name: [cell for cell in found if cell.condition.stage == stage]
+            for name, found in self.recognised.items()
+        }
+        return replace(self, recognised=recognised)
 
     def similar(self, experiment: str) -> list[list[RecognitionMatrix]]:
         """Return the cells of an experiment, those together that differ in their set alone."""

@@ -12,7 +12,7 @@ from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
 
 Members = Mapping[str, Sequence[str]]
 
-_ANSWER = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
+ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
 _LABEL = {"1000": "label", "16_mean": "category", "16_first": "category"}
 _IMAGE = ["references", "image_id"]
 
@@ -66,7 +66,7 @@ def recognition(
 def _with_references(
     predictions: pd.DataFrame, reference_predictions: pd.DataFrame, references: pd.DataFrame
 ) -> pd.DataFrame:
-    answers = [*_ANSWER.values()]
+    answers = [*ANSWERS.values()]
     own = reference_predictions[[*_IMAGE, "evaluator", *answers]]
     judged = predictions[[*CONDITION_KEY, "image_id", "evaluator", *answers]].merge(
         own.rename(columns={name: f"self_{name}" for name in answers}),
@@ -93,14 +93,14 @@ def _majorities(reference_predictions: pd.DataFrame, members: Members) -> pd.Dat
     ]
     if parts:
         return pd.concat(parts, ignore_index=True)
-    answers = [f"generator_{name}" for name in _ANSWER.values()]
+    answers = [f"generator_{name}" for name in ANSWERS.values()]
     return pd.DataFrame(columns=[*_IMAGE, "model_set", *answers])
 
 
 def _majority(rows: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     """Return the answer that most members give; of several, the first member's of them."""
     found: dict[str, Any] = {}
-    for name in _ANSWER.values():
+    for name in ANSWERS.values():
         answers = rows.pivot(index="image_id", columns="evaluator", values=name)[list(models)]
         votes = answers.to_numpy()
         support = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
@@ -133,7 +133,7 @@ def _flags(
 
 
 def _judge(judged: pd.DataFrame, names: list[str], rule: str, label_space: str) -> pd.DataFrame:
-    answer = _ANSWER[label_space]
+    answer = ANSWERS[label_space]
     asked = judged[_LABEL[label_space] if rule == "label" else f"{rule}_{answer}"]
     known = asked.notna().to_numpy()
     rows = judged.loc[known, [*names, "member", "same_weights"]]

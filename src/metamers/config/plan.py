@@ -249,6 +249,7 @@ class Plan:
             "reference_predictions",
             "predictions",
             "recognition",
+            "chance",
             "recognizability",
             "recognizability_by_set",
             "recognizability_by_stage",

@@ -12,6 +12,7 @@ from metamers.storage.columns import (
     GROUPS,
     HIGH,
     IMAGE,
+    JUDGES,
     LABEL_SPACE,
     LOW,
     MEMBER,
@@ -39,6 +40,22 @@ RECOGNITION = Table(
         ]
     ),
     (*CONDITION_KEY, "image_id", "evaluator", "rule", "label_space"),
+)
+
+CHANCE = Table(
+    "chance",
+    "Recognition by chance, by the rule `self`: agreement of an evaluator's own answers to "
+    "references with its answers to others.",
+    pa.schema(
+        [
+            CONDITION[0],
+            EVALUATOR,
+            LABEL_SPACE,
+            column("n_images", pa.int32(), "reference images"),
+            column("chance", pa.float64(), "share of pairs of references answered alike"),
+        ]
+    ),
+    ("references", "evaluator", "ways"),
 )
 
 RECOGNIZABILITY = Table(
@@ -270,4 +287,24 @@ CLAIMS = Table(
         ]
     ),
     ("claim",),
+)
+
+CLAIMS_MULTIVERSE = Table(
+    "claims_multiverse",
+    "Verdicts on the claims that rest on recognition, under each way to analyse it.",
+    pa.schema(
+        [
+            column("claim", pa.string(), "short name, as in `claims`"),
+            RULE,
+            LABEL_SPACE,
+            column("stage", pa.string(), "the one stage that counts, or `all`"),
+            column("judges", pa.string(), "evaluators that count", allowed=JUDGES),
+            column("effect", pa.float64(), "the effect"),
+            LOW,
+            HIGH,
+            column("n", pa.string(), "what it was computed from"),
+            column("verdict", pa.string(), "by the interval", allowed=VERDICTS),
+        ]
+    ),
+    ("claim", "rule", "ways", "stage", "judges"),
 )

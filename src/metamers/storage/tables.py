@@ -41,7 +41,9 @@ from metamers.storage.raw_tables import (
     TRACES,
 )
 from metamers.storage.result_tables import (
+    CHANCE,
     CLAIMS,
+    CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
     MIXED_REGRESSION,
@@ -56,7 +58,9 @@ from metamers.storage.result_tables import (
 
 __all__ = [
     "ACCURACY",
+    "CHANCE",
     "CLAIMS",
+    "CLAIMS_MULTIVERSE",
     "COMPARISONS",
     "CONDITION",
     "CONDITION_KEY",
@@ -106,6 +110,7 @@ TABLES = {
         GRADIENT_AGREEMENT,
         OPTIMISATION,
         RECOGNITION,
+        CHANCE,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
@@ -121,6 +126,7 @@ TABLES = {
         MIXED_REGRESSION,
         PAPER_COMPARISON,
         CLAIMS,
+        CLAIMS_MULTIVERSE,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
