@@ -24,7 +24,6 @@ from metamers.figures.losses import losses_after as draw_losses_after
 from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
-from metamers.figures.saving import save
 from metamers.figures.similarity import similarity as draw_similarity
 from metamers.storage import provenance, tables
 
@@ -257,7 +256,7 @@ def test_an_experiment_that_is_not_in_the_table_is_refused():
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):
-    paths = save(difference_in_means(QUICKSTART), tmp_path / "new" / "table_5")
+    paths = style.save(difference_in_means(QUICKSTART), tmp_path / "new" / "table_5")
     assert [path.name for path in paths] == ["table_5.svg", "table_5.png", "table_5.html"]
     assert paths[0].read_text().startswith("<svg")
     assert paths[1].read_bytes().startswith(b"\x89PNG")
@@ -268,11 +267,11 @@ def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):
 
 
 def test_saving_twice_gives_the_same_picture(tmp_path):
-    first = save(recognizability(QUICKSTART), tmp_path / "a")
-    second = save(recognizability(QUICKSTART), tmp_path / "b")
+    first = style.save(recognizability(QUICKSTART), tmp_path / "a")
+    second = style.save(recognizability(QUICKSTART), tmp_path / "b")
     assert first[1].read_bytes() == second[1].read_bytes()
 
 
 def test_a_name_with_dots_keeps_them(tmp_path):
-    paths = save(difference_in_means(QUICKSTART), tmp_path / "eps_0.3")
+    paths = style.save(difference_in_means(QUICKSTART), tmp_path / "eps_0.3")
     assert [path.name for path in paths] == ["eps_0.3.svg", "eps_0.3.png", "eps_0.3.html"]

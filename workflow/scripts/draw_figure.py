@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from metamers import snakemake_script
-from metamers.figures import registry
-from metamers.figures.saving import save
+from metamers.figures import registry, style
 
 snakemake_script.start_logging(snakemake)
 
@@ -15,6 +14,6 @@ material = registry.FigureInputs.read(
     snakemake.params.config,
     snakemake.params.zoo,
 )
-save(
+style.save(
     registry.draw(snakemake.wildcards.figure, material), Path(snakemake.output.svg).with_suffix("")
 )

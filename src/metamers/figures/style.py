@@ -1,4 +1,4 @@
-"""How all figures look: colours, fonts, legends, titles and notes.
+"""How all figures look: colours, fonts, legends, titles and notes; and how they are written.
 
 Colours are those of Okabe and Ito (2008), told apart by colour-blind readers; no distinction
 rests on colour alone.
@@ -6,8 +6,10 @@ rests on colour alone.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -246,6 +248,34 @@ def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
     inner.config = alt.Undefined
     banner = alt.Title(warning, anchor="start", frame="bounds", color=MEMBER, fontSize=13)
     return alt.vconcat(inner).properties(title=banner, config=_CONFIG)
+
+
+def save(chart: alt.TopLevelMixin, path_without_suffix: str | Path) -> list[Path]:
+    """Write a chart as SVG, PNG (two pixels per point) and HTML; return the three paths.
+
+    The HTML carries its own copy of the drawing library: it opens without a network. The same
+    chart gives the same PNG; an SVG may differ in the numbers of its gradients.
+    """
+    base = Path(path_without_suffix)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    svg, png, html = (base.with_name(base.name + suffix) for suffix in (".svg", ".png", ".html"))
+    chart.save(str(svg))
+    chart.save(str(png), scale_factor=2)
+    chart.save(
+        str(html),
+        inline=True,
+        embed_options={"actions": {"editor": False}},
+        json_kwds={"cls": _ScriptSafeEncoder},
+    )
+    return [svg, png, html]
+
+
+class _ScriptSafeEncoder(json.JSONEncoder):
+    """JSON that may stand in a script element: no text in it, as a file's name, can end that."""
+
+    def encode(self, o: object) -> str:
+        # In JSON an angle bracket can only stand within a string, where this is the same.
+        return super().encode(o).replace("<", "\\u003c")
 
 
 def _folded(paragraphs: Sequence[str], width: int) -> list[str]:
