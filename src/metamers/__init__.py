@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metamers.models.classifier import Classifier as Classifier
     from metamers.models.classifier import load_model as load_model
     from metamers.models.stages import Features as Features
+    from metamers.own_images import make as make
     from metamers.synthesis.settings import Bound as Bound
     from metamers.synthesis.settings import SynthesisSettings as SynthesisSettings
     from metamers.synthesis.solver import synthesize as synthesize
@@ -28,6 +29,7 @@ EXPORTS = {
     "Preprocessing": "metamers.images.preprocessing",
     "SynthesisSettings": "metamers.synthesis.settings",
     "load_model": "metamers.models.classifier",
+    "make": "metamers.own_images",
     "read_image": "metamers.images.preprocessing",
     "synthesize": "metamers.synthesis.solver",
 }

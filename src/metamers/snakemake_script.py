@@ -71,7 +71,8 @@ class _Bars:
 
 
 def _streams() -> list[tuple[Any, float, bool]]:
-    streams: list[tuple[Any, float, bool]] = [(sys.stderr, 5.0, True)]
+    every = 0.5 if sys.stderr.isatty() else 5.0
+    streams: list[tuple[Any, float, bool]] = [(sys.stderr, every, True)]
     if sys.stderr is not sys.__stderr__ and sys.__stderr__ is not None and sys.__stderr__.isatty():
         streams.append((sys.__stderr__, 0.5, False))
     return streams

@@ -94,7 +94,7 @@ def test_make_command_exists(arguments):
 @pytest.mark.parametrize("arguments", of_program("metamers"))
 def test_metamers_command_exists(arguments):
     command = typer.main.get_command(main.app)
-    while hasattr(command, "commands") and arguments:
+    while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
         assert arguments[0] in command.commands
         command, arguments = command.commands[arguments[0]], arguments[1:]
     known = {option for parameter in command.params for option in parameter.opts}
@@ -190,9 +190,18 @@ def test_yaml_in_pages_is_configuration(page):
 # The README
 
 
-def example():
-    (block,) = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "README.md").read_text())
-    return block
+def example(which=1):
+    return re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "README.md").read_text())[which]
+
+
+def test_three_lines_of_the_readme_make_a_metamer(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save("photo.jpg")
+    names = {}
+    exec(example(0), names)
+    assert names["made"].images.shape == (1, 3, 224, 224)
+    assert len(example(0).splitlines()) == 3
 
 
 def test_example_of_the_readme_makes_a_metamer(tmp_path, monkeypatch):

@@ -10,18 +10,34 @@ from typing import Annotated
 
 import typer
 
-from metamers.cli import claims, doctor, plan, summary, weights, zoo
+from metamers import __version__
+from metamers.cli import claims, doctor, make, plan, summary, weights, zoo
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
     no_args_is_help=True,
-    add_completion=False,
 )
 app.add_typer(weights.app, name="weights")
 app.add_typer(zoo.app)
 app.add_typer(plan.app)
 app.add_typer(doctor.app)
 app.add_typer(claims.app)
+app.add_typer(make.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"metamers {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Ensemble model metamers: images that several networks cannot tell from a reference."""
 
 
 @app.command()

@@ -53,6 +53,13 @@ def index_of_wnid() -> dict[str, int]:
     return {wnid: index for index, wnid in enumerate(wnids())}
 
 
+def class_name(index: int) -> str:
+    """Return the first English name of a class (WordNet's, by way of timm), for people to read."""
+    from timm.data import ImageNetInfo
+
+    return ImageNetInfo().index_to_description(index, detailed=False).split(",")[0]
+
+
 def category_of(index: int) -> str | None:
     """Return the category of a class, or ``None`` for the 793 classes that have none.
 
