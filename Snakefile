@@ -5,8 +5,7 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 from metamers.config import validation
-from metamers.config.plan import Condition, Plan
-from metamers.models import zoo
+from metamers.config.plan import Condition
 from metamers.preflight import cluster, inputs
 
 min_version("9.27")
@@ -18,9 +17,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-zoo_rows = zoo.read(validation.find(config["zoo"], workflow.basedir))
-validation.require(config, zoo_rows, workflow.basedir)
-plan = Plan.from_config(config, zoo_rows)
+plan = validation.plan_of(config, workflow.basedir, workflow.configfiles)
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"

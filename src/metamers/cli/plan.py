@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tabulate import tabulate
 
-from metamers.config import configurations, validation
+from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.preflight import estimates, workload
@@ -78,18 +78,12 @@ def show_plan(
     if probe and tflops is not None:
         raise typer.BadParameter("--probe and --tflops both say how fast the device is; give one")
     try:
-        plan = _plan(configurations.read(configfile or [], default), default)
+        base = default.resolve().parent.parent
+        plan = validation.plan_of(validation.read(configfile or [], default), base)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     outlook = outlook_of(plan, probe, tflops)
     typer.echo(json.dumps(outlook.plain(), indent=1) if as_json else text(outlook, totals))
-
-
-def _plan(config: Mapping[str, Any], default: Path) -> Plan:
-    base = default.resolve().parent.parent
-    rows = validation.rows_of(config, base)
-    validation.require(config, rows, base)
-    return Plan.from_config(config, rows)
 
 
 def outlook_of(plan: Plan, probe: bool, tflops: float | None) -> Outlook:
