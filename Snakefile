@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from metamers.config import validation
@@ -18,6 +19,10 @@ report: "workflow/report/workflow.rst"
 
 
 plan = validation.plan_of(config, workflow.basedir, workflow.configfiles)
+if plan.sets_without_judge:
+    logger.warning(
+        f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"
+    )
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"

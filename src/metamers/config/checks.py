@@ -11,6 +11,8 @@ from metamers.config.canonical import radius_of
 from metamers.synthesis import settings
 
 AXES = ("recipes", "model_sets", "stages", "bounds")
+# Of experiments whose names have figures: the axes with one value.
+SINGLE = {"main": ("recipes", "bounds"), "mixed": ("recipes", "stages", "bounds")}
 MOST_CONDITIONS = 10_000
 MOST_TURNS = 1_000_000
 # So many turns give one to each model of any set: the turns need not be made to see it.
@@ -109,7 +111,24 @@ def _experiment(
             model_sets.count_sets(name, experiment["draw"], len(config["evaluators"]))
         except ValueError as error:
             yield f"key '{key}.draw': {error}"
+    yield from _single(name, experiment)
+    for declared_set in declared["model_sets"] if "draw" in experiment else ():
+        prefix, _, number = declared_set.rpartition("_")
+        if prefix == name and number.isdigit():
+            yield f"key 'model_sets.{declared_set}': experiment {name!r} draws sets of such names"
     yield from _budgets(config, name, experiment)
+
+
+def _single(name: str, experiment: Section) -> Iterator[str]:
+    """Yield what the tables and figures that belong to an experiment's name cannot tell apart."""
+    for axis in SINGLE.get(name, ()):
+        if len(experiment[axis]) > 1:
+            yield (
+                f"key 'experiments.{name}.{axis}': {experiment[axis]}, and tables and figures of "
+                f"{name!r} tell one from no other; give one, and the rest to another experiment"
+            )
+    if name == "main" and "draw" in experiment:
+        yield "key 'experiments.main.draw': figures of 'main' name its sets; give 'model_sets'"
 
 
 def _budgets(config: Section, name: str, experiment: Section) -> Iterator[str]:

@@ -70,11 +70,14 @@ class Plan:
         The rows of the zoo by name.
     model_sets
         Members of each set, the sets that experiments draw included.
+    drawn_sets
+        Names of the sets that each experiment draws.
     """
 
     config: Mapping[str, Any]
     zoo: Mapping[str, Mapping[str, Any]]
     model_sets: Mapping[str, tuple[str, ...]]
+    drawn_sets: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
@@ -84,11 +87,14 @@ class Plan:
                 name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
             }
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
-        for name, experiment in config["experiments"].items():
-            if experiment and "draw" in experiment:
-                drawn = draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
-                sets |= drawn
-        return cls(config, zoo, sets)
+        drawn = {
+            name: draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
+            for name, experiment in config["experiments"].items()
+            if experiment and "draw" in experiment
+        }
+        for found in drawn.values():
+            sets |= found
+        return cls(config, zoo, sets, {name: tuple(found) for name, found in drawn.items()})
 
     @property
     def run(self) -> str:
@@ -108,9 +114,9 @@ class Plan:
 
     def _cells(self, name: str) -> Iterator[Condition]:
         axes = self.config["experiments"][name]
-        drawn = [s for s in self.model_sets if s.startswith(f"{name}_")] if "draw" in axes else []
+        model_sets = self.drawn_sets[name] if "draw" in axes else axes["model_sets"]
         for recipe, model_set, stage, bound in product(
-            axes["recipes"], axes.get("model_sets", drawn), axes["stages"], axes["bounds"]
+            axes["recipes"], model_sets, axes["stages"], axes["bounds"]
         ):
             yield Condition(axes["references"], recipe, model_set, stage, bound)
 
@@ -189,12 +195,6 @@ class Plan:
             pattern.format(model=name) for name in self.model_groups[wildcards["models"]]
         ]
 
-    def of_evaluators(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for each evaluator of a group."""
-        return lambda wildcards: [
-            pattern.format(model=name) for name in self.evaluator_groups[wildcards["evaluators"]]
-        ]
-
     def batch(self, wildcards: Mapping[str, str]) -> list[str]:
         """Return the paths of the conditions of a batch."""
         return [str(condition) for condition in self.batches[wildcards["batch"]]]
@@ -243,6 +243,12 @@ class Plan:
         used = {condition.model_set for condition in self.conditions}
         members = [name for model_set in sorted(used) for name in self.model_sets[model_set]]
         return list(dict.fromkeys([*self.config["evaluators"], *members]))
+
+    @property
+    def sets_without_judge(self) -> list[str]:
+        """Return the sets in use that hold all evaluators: nobody held out judges them."""
+        judges, used = set(self.config["evaluators"]), {c.model_set for c in self.conditions}
+        return sorted(name for name in used if judges <= set(self.model_sets[name]))
 
     @property
     def used_rows(self) -> dict[str, dict[str, Any]]:
