@@ -239,10 +239,10 @@ class Plan:
 
     @property
     def models(self) -> list[str]:
-        """Return the models that are members of a set that is used, or evaluators."""
+        """Return the models of the run: evaluators, members of used sets, feature networks."""
         used = {condition.model_set for condition in self.conditions}
         members = [name for model_set in sorted(used) for name in self.model_sets[model_set]]
-        return list(dict.fromkeys([*self.config["evaluators"], *members]))
+        return list(dict.fromkeys([*self.config["evaluators"], *members, *self.feature_networks]))
 
     @property
     def sets_without_judge(self) -> list[str]:
@@ -253,7 +253,7 @@ class Plan:
     @property
     def used_rows(self) -> dict[str, dict[str, Any]]:
         """Return the zoo's rows for the models that the run uses, by name."""
-        named = {*self.models, *self.feature_networks}
+        named = set(self.models)
         return {name: dict(row) for name, row in self.zoo.items() if name in named}
 
     @property
