@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from metamers.config import validation
-from metamers.config.plan import Condition, Plan
-from metamers.models import zoo
+from metamers.config.plan import Condition
 from metamers.preflight import cluster, inputs
 
 min_version("9.27")
@@ -18,9 +18,11 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-zoo_rows = zoo.read(validation.find(config["zoo"], workflow.basedir))
-validation.require(config, zoo_rows, workflow.basedir)
-plan = Plan.from_config(config, zoo_rows)
+plan = validation.plan_of(config, workflow.basedir, workflow.configfiles)
+if plan.sets_without_judge:
+    logger.warning(
+        f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"
+    )
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"

@@ -17,7 +17,7 @@ import cases
 import page
 
 from metamers.cli import plan as cli_plan
-from metamers.config import configurations
+from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 
@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "paper_plan.json"
 def paper() -> Plan:
     """Return the plan of the paper's configuration."""
     default = cases.ROOT / "config/config.yaml"
-    config = configurations.read([cases.ROOT / "config/paper.yaml"], default)
+    config = validation.read([cases.ROOT / "config/paper.yaml"], default)
     return Plan.from_config(config, zoo.read(cases.ROOT / "config/models.yaml"))
 
 

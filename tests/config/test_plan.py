@@ -140,3 +140,20 @@ def test_gain_is_drawn_where_ensembles_stand_beside_single_models(config, zoo_ro
     assert "ensemble_gain" in Plan.from_config(config, zoo_rows).figures
     config["experiments"]["main"]["model_sets"] = ["lite_pair"]
     assert "ensemble_gain" not in Plan.from_config(config, zoo_rows).figures
+
+
+def test_draws_belong_to_their_experiment_whatever_other_names_begin_with(config, zoo_rows):
+    config["model_sets"]["mixed_mine"] = ["squeezenet1_1"]
+    config["experiments"]["mixed_b"] = config["experiments"]["mixed"]
+    plan = Plan.from_config(config, zoo_rows)
+    assert len(plan.experiments["mixed"]) == len(plan.experiments["mixed_b"]) == 14
+    assert not set(plan.experiments["mixed"]) & set(plan.experiments["mixed_b"])
+    assert "mixed_mine" not in {c.model_set for c in plan.conditions}
+
+
+def test_sets_of_all_evaluators_have_no_held_out_judge(config, zoo_rows):
+    assert Plan.from_config(config, zoo_rows).sets_without_judge == []
+    config["evaluators"] = config["model_sets"]["lite_pair"]
+    config["experiments"]["mixed"] = None
+    found = Plan.from_config(config, zoo_rows).sets_without_judge
+    assert found == ["lite_pair", "lite_squeezenet"]

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from fixtures import ROOT
 
-from metamers.config.validation import ConfigurationError, require
+from metamers.config.validation import ConfigurationError, plan_of, require
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -59,12 +59,28 @@ def test_the_shipped_configuration_is_right():
         ("experiments/main/recipes", ["x"], ["experiments.main.recipes", "'x'", "'mixed'"]),
         ("experiments/main/references", "x", ["experiments.main.references", "'x'"]),
         ("experiments/mixed/draw/count", 99, ["experiments.mixed.draw", "there are only 14"]),
+        ("shards", 1.0, ["'shards'", "1.0", "write 1"]),
+        ("seed", 1.0, ["'seed'", "write 1"]),
+        ("seed", 10**400, ["'seed'", "2^53"]),
+        ("stages/late", float("nan"), ["stages.late", "nan"]),
+        ("run", "quickstart\n", ["'run'"]),
+        ("run", "a" * 5000, ["'run'"]),
+        ("zoo", "nosuch.yaml", ["'zoo'", "nosuch.yaml"]),
+        ("set_labels", {1: "one"}, ["set_labels", "no text"]),
+        ("bounds/unbounded/radius", "1" + "0" * 400 + "/1", ["bounds.unbounded.radius", "finite"]),
+        ("experiments/mixed/draw/sizes", [3, 2], ["experiments.mixed.draw", "[3, 2]"]),
+        ("recipes/main/budget/total_steps", 10**10, ["recipes.main.budget", "turns"]),
+        ("experiments", {"main": None}, ["'experiments'", "nothing to make"]),
+        ("experiments/main/bounds", ["unbounded", "initial_8"], ["experiments.main.bounds"]),
+        ("experiments/main/recipes", ["main", "mixed"], ["experiments.main.recipes"]),
+        ("experiments/mixed/stages", ["early", "late"], ["experiments.mixed.stages"]),
+        ("model_sets/mixed_000", ["squeezenet1_1"], ["model_sets.mixed_000", "'mixed' draws"]),
         ("recipes/main/budget/total_steps", 20, ["'main'", "3 models", "turn of 10"]),
     ],
 )
 def test_error_names_key_value_and_what_is_allowed(path, value, said):
     with pytest.raises(ConfigurationError) as caught:
-        require(with_change(path, value), ZOO, ROOT)
+        plan_of(with_change(path, value), ROOT)
     assert all(word in str(caught.value) for word in said), str(caught.value)
 
 
@@ -119,3 +135,18 @@ def test_lbfgs_with_a_target_within_linf_is_right():
     budget = {"until_loss": 0.1, "at_most": 300, "steps_per_turn": 10}
     config["recipes"]["main"] |= LBFGS | {"budget": budget}
     require(config, ZOO, ROOT)
+
+
+def test_an_error_of_the_schema_hides_no_other():
+    config = with_change("seed", "zero")
+    config["stages"]["late"] = 2
+    config["evaluators"] = ["vgg"]
+    with pytest.raises(ConfigurationError, match="3 errors"):
+        require(config, ZOO, ROOT)
+
+
+def test_only_rows_that_are_used_are_checked():
+    rows = {name: ZOO[name] for name in CONFIG["evaluators"]}
+    require(with_change("model_sets/unused", ["nosuch"]), rows | {"broken": None}, ROOT)
+    with pytest.raises(ConfigurationError, match=r"zoo, key 'squeezenet1_1'"):
+        require(CONFIG, rows | {"squeezenet1_1": {"label": "x"}}, ROOT)

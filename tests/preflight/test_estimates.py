@@ -11,7 +11,7 @@ from fixtures import ROOT
 from typer.testing import CliRunner
 
 from metamers.cli import plan as cli_plan
-from metamers.config import configurations
+from metamers.config import validation
 from metamers.config.plan import Condition, Plan
 from metamers.models import zoo
 from metamers.preflight import estimates, workload
@@ -26,7 +26,7 @@ PAPER = ROOT / "config/paper.yaml"
 
 
 def plan_of(*overlays):
-    return Plan.from_config(configurations.read(overlays, DEFAULT), ZOO)
+    return Plan.from_config(validation.read(overlays, DEFAULT), ZOO)
 
 
 def cost(model, stage="late", **changes):
@@ -109,7 +109,7 @@ def test_configurations_are_merged_as_snakemake_does(tmp_path):
     base.write_text("a: {b: 1, c: [1, 2]}\nd: {e: {f: 1}}\nkept: 0\n")
     first.write_text("a: {c: [3]}\nd: {e: null}\n")
     second.write_text("a: {b: 2}\n")
-    merged = configurations.read([first, second], base)
+    merged = validation.read([first, second], base)
     assert merged == {"a": {"b": 2, "c": [3]}, "d": {"e": None}, "kept": 0}
 
 
@@ -122,7 +122,7 @@ def test_configuration_that_is_a_list_is_refused(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("[1, 2]\n")
     with pytest.raises(ValueError, match=r"list\.yaml holds list"):
-        configurations.read([path], DEFAULT)
+        validation.read([path], DEFAULT)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ def test_quickstart_lacks_nothing():
     [
         ({"data": {"source": "folder", "path": "/nowhere"}}, ["'data'", "/nowhere"]),
         ({"references": {"photographs": {"limit": 21}}}, ["'data'", "21", "20"]),
+        ({"references": {"photographs": {"limit": 2}}}, ["references.photographs", "2 images"]),
+        ({"shards": 21}, ["references.photographs", "20 images", "21 shards"]),
     ],
 )
 def test_missing_images_are_named(sections, said):

@@ -61,7 +61,10 @@ def show_summary(
     run: Annotated[Path, typer.Argument(help="A finished run's folder, results/<run>.")],
 ) -> None:
     """Print the recognizability of a run's metamers by set and stage."""
-    typer.echo(summary.text(run))
+    try:
+        typer.echo(summary.text(run))
+    except FileNotFoundError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _snakemake(*arguments: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from tabulate import tabulate
 
-from metamers.config import configurations, validation
+from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.preflight import estimates, workload
@@ -69,7 +70,7 @@ def show_plan(
         bool, typer.Option("--probe", help="Measure 20 steps of each model on this device.")
     ] = False,
     tflops: Annotated[
-        float | None, typer.Option(help="Speed of a device in TFLOP/s, for its hours.")
+        float | None, typer.Option(help="Speed of a device in TFLOP/s, for its hours; above 0.")
     ] = None,
     totals: Annotated[bool, typer.Option("--totals", help="Leave out the conditions.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
@@ -77,19 +78,15 @@ def show_plan(
     """Show what a run will take: jobs, operations, hours, memory and disk."""
     if probe and tflops is not None:
         raise typer.BadParameter("--probe and --tflops both say how fast the device is; give one")
+    if tflops is not None and not (tflops > 0 and math.isfinite(tflops)):
+        raise typer.BadParameter(f"--tflops {tflops} is no speed; a number above 0 is expected")
     try:
-        plan = _plan(configurations.read(configfile or [], default), default)
+        base = default.resolve().parent.parent
+        plan = validation.plan_of(validation.read(configfile or [], default), base)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     outlook = outlook_of(plan, probe, tflops)
     typer.echo(json.dumps(outlook.plain(), indent=1) if as_json else text(outlook, totals))
-
-
-def _plan(config: Mapping[str, Any], default: Path) -> Plan:
-    base = default.resolve().parent.parent
-    rows = validation.rows_of(config, base)
-    validation.require(config, rows, base)
-    return Plan.from_config(config, rows)
 
 
 def outlook_of(plan: Plan, probe: bool, tflops: float | None) -> Outlook:

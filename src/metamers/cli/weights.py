@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from tabulate import tabulate
 
-from metamers.models import zoo
+from metamers.cli.zoo import chosen_specs
 from metamers.models.weights import cache as weights
 from metamers.models.weights import lock, survey, verification
 from metamers.models.weights.errors import WeightsError
@@ -82,11 +82,7 @@ def verify(
 
 
 def _chosen(models: Path, names: list[str] | None) -> dict[str, ModelSpec]:
-    specs = zoo.specs(zoo.read(models))
-    unknown = sorted(set(names or ()) - set(specs))
-    if unknown:
-        raise typer.BadParameter(f"{str(models)!r} has no model {unknown}; it has {sorted(specs)}")
-    return {name: specs[name] for name in (names or specs)}
+    return {spec.name: spec for spec in chosen_specs(models, names)}
 
 
 def _loaded(finding: Finding, spec: ModelSpec, cache: Path) -> Finding:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
+from metamers.config.plain_data import read_mapping
 from metamers.models import zoo
 from metamers.models.zoo import ModelSpec
 
@@ -37,7 +37,9 @@ def stages(
     output: Annotated[Path | None, typer.Option(help="A CSV file, instead of a table.")] = None,
 ) -> None:
     """Print each model's stages: module, shape of its output, share of the forward's FLOPs."""
-    depths = yaml.safe_load(config.read_text())["stages"]
+    depths = _mapping(config).get("stages")
+    if not isinstance(depths, dict):
+        raise typer.BadParameter(f"{str(config)!r} has no section 'stages'")
     chosen = chosen_specs(models, names)
     if output is not None:
         with output.open("w", newline="") as file:
@@ -57,12 +59,19 @@ def chosen_specs(models: Path, names: Iterable[str] | None) -> list[ModelSpec]:
     typer.BadParameter
         If a name is not in the zoo.
     """
-    rows = zoo.specs(zoo.read(models))
+    rows = zoo.specs(_mapping(models))
     wanted = list(names or rows)
     unknown = [name for name in wanted if name not in rows]
     if unknown:
         raise typer.BadParameter(f"{models} has no {unknown}; it has {list(rows)}")
     return [rows[name] for name in wanted]
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        return read_mapping(path)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; is this the project's folder?") from error
 
 
 def write_csv(cards: Iterable[StageCard], file: IO[str]) -> None:

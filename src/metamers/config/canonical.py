@@ -10,7 +10,7 @@ from typing import Any
 
 # Regular expressions of a checkpoint's layout are applied in their order.
 ORDERED = ("rename",)
-_FRACTION = re.compile(r"[0-9]{1,300}/[0-9]{1,300}")
+_FRACTION = re.compile(r"[0-9]{1,4000}/[0-9]{1,4000}")
 
 
 def canonical(value: Any) -> Any:  # noqa: ANN401

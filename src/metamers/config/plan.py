@@ -73,11 +73,14 @@ class Plan:
         The rows of the zoo by name.
     model_sets
         Members of each set, the sets that experiments draw included.
+    drawn_sets
+        Names of the sets that each experiment draws.
     """
 
     config: Mapping[str, Any]
     zoo: Mapping[str, Mapping[str, Any]]
     model_sets: Mapping[str, tuple[str, ...]]
+    drawn_sets: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], zoo: Mapping[str, Mapping[str, Any]]) -> Plan:
@@ -87,12 +90,16 @@ class Plan:
                 name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
             }
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
-        for name, experiment in config["experiments"].items():
-            if experiment and "draw" in experiment:
-                drawn = draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
-                sets |= drawn
+        drawn = {
+            name: draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
+            for name, experiment in config["experiments"].items()
+            if experiment and "draw" in experiment
+        }
+        for found in drawn.values():
+            sets |= found
+        for experiment in config["experiments"].values():
             sets |= _alone(experiment or {}, sets)
-        return cls(config, zoo, sets)
+        return cls(config, zoo, sets, {name: tuple(found) for name, found in drawn.items()})
 
     @classmethod
     def of_job(cls, config: Mapping[str, Any], scripts: str | Path) -> Plan:
@@ -118,13 +125,10 @@ class Plan:
 
     def _cells(self, name: str) -> Iterator[Condition]:
         axes = self.config["experiments"][name]
-        drawn = [s for s in self.model_sets if s.startswith(f"{name}_")] if "draw" in axes else []
-        alone = _alone(axes, self.model_sets)
+        listed = self.drawn_sets[name] if "draw" in axes else axes["model_sets"]
+        model_sets = [*listed, *_alone(axes, self.model_sets)]
         for recipe, model_set, stage, bound in product(
-            axes["recipes"],
-            [*axes.get("model_sets", drawn), *alone],
-            axes["stages"],
-            axes["bounds"],
+            axes["recipes"], model_sets, axes["stages"], axes["bounds"]
         ):
             yield Condition(axes["references"], recipe, model_set, stage, bound)
 
@@ -230,15 +234,21 @@ class Plan:
 
     @property
     def models(self) -> list[str]:
-        """Return the models that are members of a set that is used, or evaluators."""
+        """Return the models of the run: evaluators, members of used sets, feature networks."""
         used = {condition.model_set for condition in self.conditions}
         members = [name for model_set in sorted(used) for name in self.model_sets[model_set]]
-        return list(dict.fromkeys([*self.config["evaluators"], *members]))
+        return list(dict.fromkeys([*self.config["evaluators"], *members, *self.feature_networks]))
+
+    @property
+    def sets_without_judge(self) -> list[str]:
+        """Return the sets in use that hold all evaluators: nobody held out judges them."""
+        judges, used = set(self.config["evaluators"]), {c.model_set for c in self.conditions}
+        return sorted(name for name in used if judges <= set(self.model_sets[name]))
 
     @property
     def used_rows(self) -> dict[str, dict[str, Any]]:
         """Return the zoo's rows for the models that the run uses, by name."""
-        named = {*self.models, *self.feature_networks}
+        named = set(self.models)
         return {name: dict(row) for name, row in self.zoo.items() if name in named}
 
     @property

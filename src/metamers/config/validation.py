@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
-from metamers.config import model_sets
-from metamers.models import zoo
-from metamers.synthesis import settings
+from metamers.config import checks
+from metamers.config.plain_data import UnboundedError, flaws, plain, read_mapping
+from metamers.config.plan import Plan
+
+# Sections of named entries: one that is wrong does not hide the errors of the others.
+_NAMED = ("references", "stages", "bounds", "recipes", "model_sets", "experiments")
+_LONGEST_MESSAGE = 400
+
+# Whole floats (10.0) are no counts: one spelling for one meaning.
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 class ConfigurationError(ValueError):
     """The configuration is wrong; the message lists everything that is."""
+
+
+def read(overlays: Iterable[Path], default: Path = Path("config/config.yaml")) -> dict[str, Any]:
+    """Return the configuration that ``snakemake --configfile <overlays>`` runs with.
+
+    Sections are merged key by key, lists are replaced, and ``null`` stands for itself (it takes
+    an experiment out): by Snakemake's own function.
+
+    Raises
+    ------
+    ConfigurationError
+        If a file is not there, or not a mapping of keys, each given once.
+    """
+    from snakemake.utils import update_config
+
+    merged: dict[str, Any] = {}
+    for path in (default, *overlays):
+        try:
+            values = plain(read_mapping(path))
+        except UnboundedError as error:
+            raise ConfigurationError(f"{str(path)!r} is no plain data: {error}") from error
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+        update_config(merged, values)
+    return merged
 
 
 def find(path: str, base: str | Path) -> Path:
@@ -25,31 +64,52 @@ def find(path: str, base: str | Path) -> Path:
     return here if here.exists() or here.is_absolute() else Path(base) / path
 
 
-def require(
-    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
-) -> None:
-    """Check a configuration and its zoo.
+def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | Path] = ()) -> Plan:
+    """Return the plan of a configuration, whose zoo is read and which is found right.
 
     Parameters
     ----------
     config
         As Snakemake read it.
-    rows
-        The rows of the zoo.
     base
         Folder of the Snakefile, where the schemas are.
+    files
+        The files that it was read from; a key that one of them gives twice is an error.
 
     Raises
     ------
     ConfigurationError
         Listing each error: the key, the value met, and what is allowed.
     """
-    schemas = Path(base) / "workflow" / "schemas"
-    errors = list(_by_schema(config, schemas / "config.schema.yaml", "configuration"))
-    if (schemas / "models.schema.yaml").exists():
-        errors += _by_schema(rows, schemas / "models.schema.yaml", "zoo")
-    if not errors:
-        errors = [*_names(config, rows), *_recipes(config), *_engine(config["engine"])]
+    for path in files:
+        read([], Path(path))
+    rows = rows_of(config, base)
+    require(config, rows, base)
+    return Plan.from_config(config, rows)
+
+
+def rows_of(config: Mapping[str, Any], base: str | Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of the configuration's zoo.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such file, or it is not a mapping of rows.
+    """
+    path = config.get("zoo")
+    try:
+        if not isinstance(path, str) or not path:
+            raise ValueError(f"{type(path).__name__} is not the path of a file")
+        return read_mapping(find(path[:1000], base))
+    except ValueError as error:
+        raise ConfigurationError(f"the configuration, key 'zoo': {error}") from error
+
+
+def require(
+    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+) -> None:
+    """Raise `ConfigurationError`, which lists the `problems`, if there are any."""
+    errors = problems(config, rows, base)
     if errors:
         listed = "\n".join(f"  {number}. {error}" for number, error in enumerate(errors, 1))
         raise ConfigurationError(
@@ -58,149 +118,101 @@ def require(
         )
 
 
-def _by_schema(value: Mapping[str, Any], path: Path, what: str) -> Iterator[str]:
-    validator = Draft202012Validator(yaml.safe_load(path.read_text()))
-    for error in sorted(validator.iter_errors(_plain(value)), key=lambda e: list(map(str, e.path))):
-        key, message = _deepest(error)
-        yield f"{what}, key {key or '(top level)'!r}: {message}"
+def problems(
+    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+) -> list[str]:
+    """Return all that is wrong with a configuration and the rows that it uses, in words.
 
-
-def _deepest(error: ValidationError) -> tuple[str, str]:
-    """Return key and message of an error; of alternatives, of those that come furthest."""
-    if not error.context:
-        return ".".join(map(str, error.absolute_path)), error.message
-    found = [_deepest(inner) for inner in error.context]
-    furthest = max(key.count(".") for key, _ in found)
-    chosen = [(key, message) for key, message in found if key.count(".") == furthest]
-    return chosen[0][0], "; or ".join(dict.fromkeys(message for _, message in chosen))
-
-
-def _names(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    sets = config["model_sets"]
-    yield from _unknown("evaluators", config["evaluators"], rows, "model", "the zoo")
-    networks = config["evaluation"]["feature_networks"]
-    yield from _unknown("evaluation.feature_networks", networks, rows, "model", "the zoo")
-    for name, members in sets.items():
-        key = f"model_sets.{name}"
-        if not members:
-            yield f"key {key!r}: the set has no members; at least one is needed"
-        for member in sorted({m for m in members if members.count(m) > 1}):
-            yield f"key {key!r}: the model {member!r} is there {members.count(member)} times"
-        yield from _unknown(key, members, rows, "model", "the zoo")
-    for name, experiment in config["experiments"].items():
-        if experiment is not None:
-            yield from _experiment(config, name, experiment)
-
-
-def _experiment(
-    config: Mapping[str, Any], name: str, experiment: Mapping[str, Any]
-) -> Iterator[str]:
-    key = f"experiments.{name}"
-    declared = {
-        "recipes": config["recipes"],
-        "model_sets": config["model_sets"],
-        "stages": config["stages"],
-        "bounds": config["bounds"],
-    }
-    yield from _unknown(
-        f"{key}.references", [experiment["references"]], config["references"], "draw", "references"
-    )
-    for member in {
-        m for s in experiment.get("model_sets", ()) for m in declared["model_sets"].get(s, ())
-    }:
-        if experiment.get("members_alone") and f"alone_{member}" in declared["model_sets"]:
-            yield f"key '{key}.members_alone' makes the set 'alone_{member}', which is declared too"
-    for axis, known in declared.items():
-        values = experiment.get(axis)
-        if values is None:
-            continue
-        if not values:
-            yield f"key '{key}.{axis}': the list is empty, so the experiment makes nothing"
-        yield from _unknown(f"{key}.{axis}", values, known, axis[:-1].replace("_", " "), axis)
-    if "draw" in experiment:
-        try:
-            model_sets.draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
-        except ValueError as error:
-            yield f"key '{key}.draw': {error}"
-    yield from _budgets(config, name, experiment)
-
-
-def _budgets(config: Mapping[str, Any], name: str, experiment: Mapping[str, Any]) -> Iterator[str]:
-    sets = config["model_sets"]
-    chosen = [m for m in experiment.get("model_sets", []) if sets.get(m)]
-    largest = max((len(sets[m]) for m in chosen), default=0)
-    if "draw" in experiment:
-        largest = min(experiment["draw"]["sizes"][1], len(config["evaluators"]))
-    for recipe in [one for one in experiment["recipes"] if largest and one in config["recipes"]]:
-        solver = _settings(config["recipes"][recipe])
-        if isinstance(solver, str):
-            continue
-        try:
-            settings.turns(solver, largest, 0)
-        except ValueError as error:
-            yield f"experiment {name!r}, recipe {recipe!r}: {error}"
-        if solver.optimizer == "lbfgs":
-            for bound in _balls(config, experiment["bounds"], solver):
-                yield (
-                    f"experiment {name!r}: the recipe {recipe!r} has the optimizer 'lbfgs', which "
-                    f"needs a bound in linf, or none, and the bound {bound!r} is an l2 ball"
-                )
-
-
-def _balls(
-    config: Mapping[str, Any], names: Iterable[str], chosen: settings.SynthesisSettings
-) -> Iterator[str]:
-    """Yield which of some bounds are l2 balls that bind."""
-    n_pixels = 3 * config["preprocessing"]["size"] ** 2
-    for name in names:
-        if name in config["bounds"]:
-            bound = settings.Bound.of(config["bounds"][name])
-            if bound.norm == "l2" and not bound.is_idle(chosen.pixel_range, n_pixels):
-                yield name
-
-
-def _settings(recipe: Mapping[str, Any]) -> settings.SynthesisSettings | str:
-    """Return the settings of a recipe, or what is wrong with it."""
+    Parameters
+    ----------
+    config
+        As Snakemake read it.
+    rows
+        The rows of the zoo; those that the configuration does not use are not looked at.
+    base
+        Folder of the Snakefile, where the schemas are.
+    """
+    schemas = Path(base) / "workflow" / "schemas"
     try:
-        return settings.SynthesisSettings.of(recipe)
-    except ValueError as error:
-        return str(error)
+        values = plain(config)
+    except UnboundedError as error:
+        return [f"the configuration is no plain data: {error}"]
+    found = list(_by_schema(values, schemas / "config.schema.yaml"))
+    sound = _sound(values, [key for key, _ in found])
+    declared = {name: _names(values.get(name)) for name in _NAMED} | {"zoo": list(rows)}
+    errors = [f"configuration, key {_shown(key)}: {message}" for key, message in found]
+    errors += [_short(error) for error in checks.check(sound, declared)]
+    return errors + list(_rows(rows, checks.used_models(sound), schemas / "models.schema.yaml"))
 
 
-def _recipes(config: Mapping[str, Any]) -> Iterator[str]:
-    for name, recipe in config["recipes"].items():
-        chosen = _settings(recipe)
-        if isinstance(chosen, str):
-            yield f"key 'recipes.{name}': {chosen}"
-        elif chosen.pixel_range and not chosen.pixel_range[0] < chosen.pixel_range[1]:
-            yield f"key 'recipes.{name}.pixel_range': {[*chosen.pixel_range]} is not [low, high]"
+def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[str]:
+    """Yield what is wrong with the rows of the zoo that are used."""
+    try:
+        chosen = plain({name: rows[name] for name in used if name in rows})
+    except UnboundedError as error:
+        yield f"the zoo is no plain data: {error}"
+        return
+    if chosen:
+        for key, message in _by_schema(chosen, schema):
+            yield f"zoo, key {_shown(key)}: {message}"
 
 
-def _engine(engine: Mapping[str, Any]) -> Iterator[str]:
-    if engine["precision"] == "tf32" and engine["device"] == "cpu":
-        yield "key 'engine.precision': 'tf32' needs a GPU, and 'engine.device' is 'cpu'"
+def _by_schema(value: dict[str, Any], path: Path) -> list[tuple[tuple[str, ...], str]]:
+    """Return key and message of each error; what is no plain data comes first."""
+    found = list(flaws(value))
+    flawed = {key for key, _ in found}
+    if any(not all(isinstance(name, str) for name in level) for level in _levels(value)):
+        return found
+    for error in sorted(_validator(path).iter_errors(value), key=lambda e: list(map(str, e.path))):
+        leaf: ValidationError = best_match([error]) or error
+        key = tuple(map(str, leaf.absolute_path))
+        if key not in flawed:
+            found.append((key, _message(leaf)))
+    return found
 
 
-def _unknown(
-    key: str, names: Iterable[str], known: Iterable[str], kind: str, where: str
-) -> Iterator[str]:
-    for name in names:
-        if name not in known:
-            yield (
-                f"key {key!r}: the {kind} {name!r} is not declared in {where}; "
-                f"declared are {', '.join(map(repr, known))}"
-            )
+@cache
+def _validator(schema: Path) -> Draft202012Validator:
+    return _Validator(yaml.safe_load(schema.read_text()))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401
-    """Return nested mappings as plain dictionaries, which is what jsonschema knows."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
+def _message(error: ValidationError) -> str:
+    value = error.instance
+    whole = error.validator == "type" and isinstance(value, float) and value.is_integer()
+    hint = f"; write {int(value)}" if whole and error.validator_value == "integer" else ""
+    if error.context:  # alternatives that come equally far
+        return _short("; or ".join(dict.fromkeys(inner.message for inner in error.context)))
+    return _short(error.message + hint)
 
 
-def rows_of(config: Mapping[str, Any], base: str | Path) -> dict[str, dict[str, Any]]:
-    """Return the rows of the configuration's zoo."""
-    return zoo.read(find(config["zoo"], base))
+def _levels(value: Any) -> Iterator[dict[Any, Any]]:  # noqa: ANN401
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _levels(item)
+
+
+def _sound(values: dict[str, Any], wrong: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Return the configuration without the sections, or their entries, that have errors."""
+    sound = dict(values)
+    for section, *rest in filter(None, wrong):
+        if section in _NAMED and rest and isinstance(sound.get(section), dict):
+            sound[section] = {k: v for k, v in sound[section].items() if str(k) != rest[0]}
+        else:
+            sound.pop(section, None)
+    return sound
+
+
+def _names(section: Any) -> list[str]:  # noqa: ANN401
+    return [str(name) for name in section] if isinstance(section, dict) else []
+
+
+def _shown(key: tuple[str, ...]) -> str:
+    return repr(_short(".".join(key)) or "(top level)")
+
+
+def _short(text: str) -> str:
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    return f"{text[: _LONGEST_MESSAGE * 2 // 3]} [...] {text[-_LONGEST_MESSAGE // 3 :]}"

@@ -11,6 +11,10 @@ from metamers.models.weights import cache as weights
 from metamers.models.weights.cache import cache_folder
 from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.survey import survey
+from metamers.preflight import workload
+
+# Correlations of distances and intervals over images need so many.
+FEWEST_IMAGES = 3
 
 
 class MissingMaterialError(RuntimeError):
@@ -47,7 +51,15 @@ def _images(config: Mapping[str, Any]) -> list[str]:
     wanted = {e["references"] for e in config["experiments"].values() if e is not None}
     draws = {name: draw for name, draw in config["references"].items() if name in wanted}
     problems = references.check(config["data"], draws, config["seed"])
-    return [f"images (key 'data', docs/data.md): {problem}" for problem in problems]
+    if problems:
+        return [f"images (key 'data', docs/data.md): {problem}" for problem in problems]
+    fewest = max(FEWEST_IMAGES, config["shards"])
+    return [
+        f"images (key 'references.{name}'): {count} images; at least {FEWEST_IMAGES}, "
+        f"and one for each of the {config['shards']} shards (key 'shards'), are needed"
+        for name, count in workload.image_counts(config, list(draws)).items()
+        if count < fewest
+    ]
 
 
 def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

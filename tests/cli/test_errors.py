@@ -1,0 +1,27 @@
+"""What the commands say where they cannot work."""
+
+import pytest
+from fixtures import ROOT
+from typer.testing import CliRunner
+
+from metamers.cli.main import app
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["summary", "nowhere"], "no tables"),
+        (["plan"], "config/config.yaml"),
+        (["plan", "--configfile", "nope.yaml", "--default", str(ROOT / "config/config.yaml")],
+         "nope.yaml"),
+        (["plan", "--tflops", "-3"], "above 0"),
+        (["stages"], "config/config.yaml"),
+        (["weights", "status"], "config/models.yaml"),
+    ],
+)  # fmt: skip
+def test_commands_outside_the_project_say_what_is_missing(command, said, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "300", "TERM": "dumb"})
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    assert said in result.output
