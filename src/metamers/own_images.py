@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,17 +138,35 @@ def make(
     references = np.stack([read_image(path, preparation) for path in paths])
     work = _specification(rows, stage, size, steps, optimizer, seed)
     torch.set_num_threads(threads)
-    outputs = _run(work, _names(paths), references, checkpoint_folder)
-    metamers = outputs.metamers
-    pixels = metamers.pixels.numpy()
+    _require_forward(rows, references)
+    with nullcontext(checkpoint_folder) if checkpoint_folder else TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / UNFINISHED
+        metamers = _run(work, _names(paths), references, checkpoint).metamers
+        pixels = metamers.pixels.numpy()
+        answers = _answers(rows, metamers.image_ids, references, pixels)
+        checkpoints.remove(checkpoint)
     return Made(
         image_ids=metamers.image_ids,
         references=references,
         images=pixels,
         losses=loss_rows(metamers, {}),
-        answers=_answers(rows, metamers.image_ids, references, pixels),
+        answers=answers,
         metamers=metamers,
     )
+
+
+def _require_forward(rows: Sequence[Mapping[str, Any]], references: NDArray[np.uint8]) -> None:
+    """Raise `ValueError` if a model takes no images of this size."""
+    for row in rows:
+        classifier = load_pretrained(ModelSpec.of(row), cache_folder(None))
+        try:
+            with torch.inference_mode():
+                classifier(torch.from_numpy(references[:1]).float() / 255)
+        except (RuntimeError, AssertionError) as error:
+            side = references.shape[-1]
+            raise ValueError(
+                f"{row['name']!r} does not take images of {side} pixels: {error}"
+            ) from error
 
 
 def _refuse(size: int, steps: int, stage: str, threads: int) -> None:
@@ -239,20 +258,18 @@ def _run(
     work: runner.SynthesisSpec,
     ids: Sequence[str],
     references: NDArray[np.uint8],
-    folder: str | Path | None,
+    checkpoint: Path,
 ) -> SynthesisOutputs:
-    """Make the metamers, and keep what is unfinished in the folder, if one is given."""
     engine = ExecutionSettings(
-        device="auto", batch_size=32, fold_batch_norm=True, channels_last=True,
-        precision="float32", checkpoint_every=1 if folder else 10**9,
-    )  # fmt: skip
-    if folder is None:
-        with TemporaryDirectory() as temporary:
-            return _run(work, ids, references, temporary)
-    path = Path(folder) / UNFINISHED
-    outputs = runner.run(work, engine, ids, torch.from_numpy(references), cache_folder(None), path)
-    checkpoints.remove(path)
-    return outputs
+        device="auto",
+        batch_size=32,
+        fold_batch_norm=True,
+        channels_last=True,
+        precision="float32",
+        checkpoint_every=1,
+    )
+    pixels = torch.from_numpy(references)
+    return runner.run(work, engine, ids, pixels, cache_folder(None), checkpoint)
 
 
 def _answers(

@@ -15,8 +15,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import metamers
-from metamers import __version__
+from metamers import __version__, own_images
 from metamers.cli import main
+from metamers.execution import checkpoints
 from metamers.own_images import UNFINISHED
 
 PROGRAM = [sys.executable, "-m", "metamers", "make"]
@@ -129,6 +130,10 @@ def test_pictures_called_alike_get_names_of_their_own(photo):
             "no such file of weights",
         ),
         (["--size", "8"], "the size is 8; expected 32 pixels or more"),
+        (
+            ["--models", "timm:vit_tiny_patch16_224", "--layer", "blocks.1", "--weights", "random"],
+            "does not take images of 48 pixels",
+        ),
         (["--stage", "deep"], "the stage is 'deep'"),
         (["--steps", "0"], "expected 1 or more"),
         (["--optimizer", "magic"], "magic"),
@@ -165,6 +170,17 @@ def test_interrupted_work_goes_on_with_the_same_command(photo, tmp_path):
     assert (halves / UNFINISHED).exists()
     subprocess.run([*long, str(halves)], cwd=ROOT, capture_output=True, check=True)
     assert (halves / "metamer_photo.png").read_bytes() == (whole / "metamer_photo.png").read_bytes()
+
+
+def test_metamers_are_kept_when_interrupted_as_models_are_asked(photo, tmp_path, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(own_images, "_answers", interrupt)
+    out = tmp_path / "out"
+    result = run("make", photo, *QUICK, "--models", "squeezenet1_1", "--output", out)
+    assert result.exit_code == 130
+    assert len(checkpoints.finished_files(out / UNFINISHED)) == 1
 
 
 def test_terminal_has_no_warnings_of_other_libraries(photo, tmp_path):
