@@ -35,7 +35,6 @@ wildcard_constraints:
     shard=r"\d{3}-of-\d{3}",
     batch=r"\d{3}-of-\d{3}",
     evaluators=r"\d{2}-of-\d{2}",
-    models=r"\d{2}-of-\d{2}",
     model="|".join(plan.zoo),
 
 
@@ -60,5 +59,6 @@ rule all:
     default_target: True
     input:
         expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+        f"{RUN}/tables/accuracy.parquet",
         f"{RUN}/tables/paper_comparison.parquet",
         expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),

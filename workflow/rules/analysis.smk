@@ -9,8 +9,9 @@ rule tabulate_recognizability:
             f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets
         ),
         reference_predictions=expand(
-            f"{RUN}/predictions/references/{{models}}.parquet",
-            models=plan.model_groups,
+            f"{RUN}/predictions/references/{{references}}/{{model}}.parquet",
+            references=plan.reference_sets,
+            model=plan.models,
         ),
         predictions=expand(
             f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",

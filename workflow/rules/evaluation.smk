@@ -10,26 +10,20 @@ from metamers.config import revisions
 
 rule predict_references:
     input:
-        images=expand(
-            f"{RUN}/references/{{references}}.safetensors",
-            references=plan.reference_sets,
-        ),
-        weights=plan.of_group(f"{RUN}/weights/{{model}}.json"),
+        images=f"{RUN}/references/{{references}}.safetensors",
+        weights=f"{RUN}/weights/{{model}}.json",
     output:
-        f"{RUN}/predictions/references/{{models}}.parquet",
+        f"{RUN}/predictions/references/{{references}}/{{model}}.parquet",
     log:
-        f"{LOGS}/predict_references/{{models}}.log",
+        f"{LOGS}/predict_references/{{references}}/{{model}}.log",
     conda:
         "../../envs/metamers.yaml"
     threads: 1
     resources:
         gpu=1,
     params:
-        revision=revisions.EVALUATION,
-        models=plan.group,
-        references=plan.reference_sets,
-        batch_size=config["evaluation"]["batch_size"],
-        cache=config["weights_cache"],
+        revision=revisions.PREDICTION,
+        model=plan.row,
     script:
         "../scripts/predict_references.py"
 
@@ -37,8 +31,9 @@ rule predict_references:
 rule check_accuracy:
     input:
         answers=expand(
-            f"{RUN}/predictions/references/{{models}}.parquet",
-            models=plan.model_groups,
+            f"{RUN}/predictions/references/{{references}}/{{model}}.parquet",
+            references=plan.reference_sets,
+            model=plan.models,
         ),
         references=expand(
             f"{RUN}/references/{{references}}.parquet", references=plan.reference_sets
@@ -84,9 +79,7 @@ rule evaluate_models:
         shards=plan.shards,
         stages=config["stages"],
         models=plan.evaluators,
-        batch_size=config["evaluation"]["batch_size"],
         seed=config["seed"],
-        cache=config["weights_cache"],
         store=f"{RUN}/store/evaluations",
     script:
         "../scripts/evaluate_models.py"
@@ -111,7 +104,6 @@ rule measure_images:
         references=plan.batch_references,
         shards=plan.shards,
         networks=plan.rows(plan.feature_networks),
-        cache=config["weights_cache"],
         store=f"{RUN}/store/image_metrics",
     script:
         "../scripts/measure_images.py"

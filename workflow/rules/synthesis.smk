@@ -7,8 +7,11 @@ rule synthesize_metamers:
     input:
         references=f"{RUN}/references/{{references}}.safetensors",
         weights=plan.of_members(f"{RUN}/weights/{{model}}.json"),
-        # Ancient: a model that is added later does not make the others' metamers anew.
-        gate=ancient(f"{RUN}/tables/accuracy.parquet"),
+        # The accuracy gate: of the set's own members, on the images to be synthesized.
+        manifest=f"{RUN}/references/{{references}}.parquet",
+        answers=plan.of_members(
+            f"{RUN}/predictions/references/{{references}}/{{model}}.parquet"
+        ),
     output:
         metamers=f"{RUN}/metamers/{CONDITION}/{{shard}}.safetensors",
         trace=f"{RUN}/traces/{CONDITION}/{{shard}}.parquet",
@@ -31,7 +34,6 @@ rule synthesize_metamers:
         # What decides the metamers' bits: the rest of the section may change without new ones.
         engine=revisions.reproducibility_settings(config["engine"]),
         seed=config["seed"],
-        cache=config["weights_cache"],
         # Outside the outputs: Snakemake deletes those of a job that fails.
         checkpoint=f"{RUN}/checkpoints/{CONDITION}/{{shard}}.safetensors",
     script:

@@ -14,6 +14,5 @@ rule fetch_weights:
         "../../envs/metamers.yaml"
     params:
         row=plan.row,
-        cache=config["weights_cache"],
     script:
         "../scripts/fetch_weights.py"

@@ -24,9 +24,9 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.models,
         ResultCache(Path(snakemake.params.store)),
-        cache_folder(snakemake.params.cache),
+        cache_folder(snakemake.config["weights_cache"]),
         device,
-        snakemake.params.batch_size,
+        snakemake.config["evaluation"]["batch_size"],
         snakemake.params.revision,
         snakemake.params.seed,
     )

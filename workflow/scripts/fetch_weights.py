@@ -9,5 +9,5 @@ from metamers.models.weights.cache import cache_folder
 
 snakemake_script.start_logging(snakemake)
 
-note = survey.note(snakemake.params.row, cache_folder(snakemake.params.cache))
+note = survey.note(snakemake.params.row, cache_folder(snakemake.config["weights_cache"]))
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))

@@ -24,7 +24,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         ),
         snakemake.params.networks,
         ResultCache(Path(snakemake.params.store)),
-        cache_folder(snakemake.params.cache),
+        cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.params.revision,
     )

@@ -1,4 +1,4 @@
-"""Ask a group of evaluators what they see in the reference images."""
+"""Ask one model what it sees in the reference images of one draw."""
 
 from metamers import snakemake_script
 from metamers.evaluation import evaluators
@@ -10,13 +10,12 @@ from metamers.storage import tables
 snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-draws = zip(snakemake.params.references, map(references.load, snakemake.input.images), strict=True)
 with devices.held(snakemake.config["engine"]["device"]) as device:
     answers = evaluators.predict_references(
-        snakemake.params.models,
-        dict(draws),
-        cache_folder(snakemake.params.cache),
+        [snakemake.params.model],
+        {snakemake.wildcards.references: references.load(snakemake.input.images)},
+        cache_folder(snakemake.config["weights_cache"]),
         device,
-        snakemake.params.batch_size,
+        snakemake.config["evaluation"]["batch_size"],
     )
 tables.write(tables.REFERENCE_PREDICTIONS, answers, snakemake.output[0])

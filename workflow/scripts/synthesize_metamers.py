@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from metamers import snakemake_script
-from metamers.config.plan import Condition
+from metamers.config.plan import Condition, Plan
+from metamers.evaluation import accuracy
 from metamers.execution import checkpoints, runner
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
@@ -12,6 +13,15 @@ from metamers.storage import metamers, tables
 snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
+plan = Plan.of_job(snakemake.config, snakemake.scriptdir)
+accuracy.require(
+    accuracy.check(
+        tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),
+        tables.read(tables.REFERENCES, snakemake.input.manifest),
+        plan.used_rows,
+        snakemake.config["accuracy_gate"],
+    )
+)
 work = runner.SynthesisSpec(
     condition=Condition.of(snakemake.wildcards),
     models=snakemake.params.models,
@@ -27,7 +37,7 @@ delivery = runner.run(
     work,
     runner.ExecutionSettings(**snakemake.config["engine"]),
     *references.load(snakemake.input.references),
-    cache_folder(snakemake.params.cache),
+    cache_folder(snakemake.config["weights_cache"]),
     checkpoint,
 )
 metamers.save(snakemake.output.metamers, delivery.metamers)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from itertools import product
+from pathlib import Path
 from typing import Any
 
+from metamers.config import validation
 from metamers.config.model_sets import draw_sets
+from metamers.models import zoo
 from metamers.synthesis import settings as recipes
 
 MEASURED_TABLES = [
@@ -90,6 +93,12 @@ class Plan:
                 sets |= drawn
         return cls(config, zoo, sets)
 
+    @classmethod
+    def of_job(cls, config: Mapping[str, Any], scripts: str | Path) -> Plan:
+        """Return the plan of a job's configuration; ``scripts`` is the folder of its script."""
+        found = validation.find(config["zoo"], Path(scripts).resolve().parents[1])
+        return cls.from_config(config, zoo.read(found))
+
     @property
     def run(self) -> str:
         """Return the name of the run, the folder beneath ``results/``."""
@@ -133,15 +142,7 @@ class Plan:
     @property
     def evaluator_groups(self) -> dict[str, tuple[str, ...]]:
         """Return the evaluators that one job loads in turn."""
-        return self._groups(self.config["evaluators"])
-
-    @property
-    def model_groups(self) -> dict[str, tuple[str, ...]]:
-        """Return all models of the run, members too, in groups that one job loads in turn."""
-        return self._groups(self.models)
-
-    def _groups(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        size = self.config["evaluation"]["evaluators_per_job"]
+        names, size = self.config["evaluators"], self.config["evaluation"]["evaluators_per_job"]
         chunks = [tuple(names[i : i + size]) for i in range(0, len(names), size)]
         return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
 
@@ -169,30 +170,15 @@ class Plan:
         """Return the zoo's rows for a group of evaluators."""
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
 
-    def group(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Return the zoo's rows for a group of models."""
-        return self.rows(self.model_groups[wildcards["models"]])
-
     def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Return the zoo's row of one model."""
         return self.rows([wildcards["model"]])[0]
 
     def of_members(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for each member of a model set."""
+        """Return an input function: the pattern, filled, for each member of a model set."""
         return lambda wildcards: [
-            pattern.format(model=name) for name in self.model_sets[wildcards["model_set"]]
-        ]
-
-    def of_group(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for each model of a group."""
-        return lambda wildcards: [
-            pattern.format(model=name) for name in self.model_groups[wildcards["models"]]
-        ]
-
-    def of_evaluators(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for each evaluator of a group."""
-        return lambda wildcards: [
-            pattern.format(model=name) for name in self.evaluator_groups[wildcards["evaluators"]]
+            pattern.format(**{**dict(wildcards), "model": name})
+            for name in self.model_sets[wildcards["model_set"]]
         ]
 
     def batch(self, wildcards: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 REFERENCES = 1
 SYNTHESIS = 3  # files of metamers say what each image took; no bit of the images moves
+PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 2  # the claim on 80 images; random weights decide no claim

@@ -79,7 +79,7 @@ def jobs(plan: Plan) -> dict[str, int]:
     return {
         "prepare_references": len(plan.reference_sets),
         "fetch_weights": len(plan.models),
-        "predict_references": len(plan.model_groups),
+        "predict_references": len(plan.models) * len(plan.reference_sets),
         "check_accuracy": 1,
         "synthesize_metamers": len(plan.conditions) * len(plan.shards),
         "evaluate_models": len(plan.batches) * len(plan.evaluator_groups),
