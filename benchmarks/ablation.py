@@ -62,11 +62,13 @@ def experiment(
     }
     effects = chosen["recipe_effects"]
     effects = effects[
-        (effects["experiment"] == name) & (effects["rule"] == "self") & (effects["ways"] == "1000")
+        (effects["experiment"] == name)
+        & (effects["rule"] == "self")
+        & (effects["label_space"] == "1000")
     ]
     means = chosen["recognizability_by_set"]
     means = means[
-        (means["experiment"] == name) & (means["rule"] == "self") & (means["ways"] == "1000")
+        (means["experiment"] == name) & (means["rule"] == "self") & (means["label_space"] == "1000")
     ]
     losses = chosen["optimisation"].pivot_table(
         index=["image_id", "model"], columns="recipe", values="loss_stored", observed=True

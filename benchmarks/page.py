@@ -44,6 +44,38 @@ def sets_table(results: Mapping[str, Any]) -> str:
     return f"{origin}\n\n{table(head, rows)}"
 
 
+def convergence_table(results: Mapping[str, Any]) -> str:
+    """Return the gradient evaluations that solvers need to a loss, as Markdown."""
+    rows = [
+        [
+            "+".join(row["models"]),
+            row["stage"],
+            f"{row['target']:.3f} ({row['reached_by']})",
+            *(
+                "not reached"
+                if row[f"{name}_evaluations"] is None
+                else f"{row[f'{name}_evaluations']}"
+                for name in ("paper", "default", "fast")
+            ),
+            f"{row['fast_seconds_per_evaluation_ratio']:.2f}",
+            "not reached"
+            if row["held_out"] is None
+            else "{:.2f} {:+.2f} [{:+.2f}, {:+.2f}]".format(
+                *(row[f"held_out{end}"] for end in ("", "_change", "_low", "_high"))
+            ),
+        ]
+        for row in results["cases"]
+    ]
+    solver = ", ".join(f"`{key}: {value}`" for key, value in results["fast"].items())
+    origin = (
+        f"{results['machine']['device']}, {results['images']} images of {results['side']} pixels; "
+        f"the fast recipe is the paper's with {solver}."
+    )
+    head = ["set", "stage", "loss (of)", "paper", "quickstart", "fast"]
+    head += ["fast, time per evaluation", "held-out share, change [95 %]"]
+    return f"{origin}\n\n{table(head, rows)}"
+
+
 def effects_table(results: Mapping[str, Any]) -> str:
     """Return what settings of the engine change, as Markdown."""
     rows = [

@@ -153,3 +153,15 @@ def test_missing_value_is_refused(bad):
 def test_nothing_to_resample_is_refused():
     with pytest.raises(ValueError, match="nothing to resample: 0 items"):
         bootstrap.resample_counts(0, 10, generator())
+
+
+def test_differences_that_are_all_zero_may_lie_on_either_side():
+    tables = [(["a", "b"], np.zeros((2, 20)))]
+    found = bootstrap.pooled(tables, generator(), differences=True)
+    assert found.low == -found.high
+    assert found.high == pytest.approx(0.161, abs=5e-4)  # Wilson, 0 of 20
+    shares = bootstrap.pooled(tables, generator())
+    assert (shares.low, shares.high) == (
+        pytest.approx(0, abs=1e-12),
+        pytest.approx(0.161, abs=5e-4),
+    )

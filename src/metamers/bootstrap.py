@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,10 +92,16 @@ class Pooled:
     Attributes
     ----------
     shares
-        The mean of each evaluator in each table, whose mean is ``mean``.
+        The mean of each evaluator in each table; ``mean`` is theirs, or with families the mean
+        of the families' means.
     low, high
         Ends of the 95 % interval; images and evaluators are resampled, the same in all tables.
-        Of nothing but ones or zeros it is Wilson's for the number of images.
+        Of nothing but ones or zeros it is Wilson's for the number of images, for differences
+        to both sides.
+    n_evaluators
+        Evaluators of any table.
+    fewest_evaluators
+        Evaluators of the table that has the fewest.
     """
 
     mean: float
@@ -104,6 +110,7 @@ class Pooled:
     shares: Array
     n_tables: int
     n_evaluators: int
+    fewest_evaluators: int
     n_images: int
 
 
@@ -111,6 +118,9 @@ def pooled(
     tables: Sequence[tuple[Sequence[str], Array]],
     generator: np.random.Generator,
     resamples: int = RESAMPLES,
+    *,
+    differences: bool = False,
+    families: Mapping[str, str] | None = None,
 ) -> Pooled:
     """Return the mean of tables whose evaluators overlap, and whose images are the same.
 
@@ -118,6 +128,12 @@ def pooled(
     ----------
     tables
         The names of a table's evaluators, and its values, shape (evaluators, images).
+    differences
+        The values are differences from -1 to 1, not shares: where all are 0, the true mean may
+        lie on either side.
+    families
+        Family of each evaluator. Families count alike, however many evaluators they have, and
+        are resampled, then evaluators within them; not given: all are of one.
     """
     shapes = {values.shape[1] for _, values in tables}
     if len(shapes) != 1:
@@ -130,11 +146,41 @@ def pooled(
         times[at] += 1
     shares = np.concatenate([values.mean(axis=1, dtype=np.float64) for _, values in tables])
     means = total / times[:, None]
-    if means.min() == means.max() and means.min() in (0, 1):
+    family = [families[name] if families else "" for name in every]
+    of_family = [np.flatnonzero(np.array(family) == name) for name in dict.fromkeys(family)]
+    mean = np.mean([np.average(means[of].mean(axis=1), weights=times[of]) for of in of_family])
+    if differences and not means.any():
+        low, high = crossed_change_interval(means, generator)
+    elif means.min() == means.max() and means.min() in (0, 1):
         low, high = crossed_share_interval(means, generator)
     else:
-        low, high = crossed_interval(means, generator, resamples, weights=times)
-    return Pooled(float(shares.mean()), low, high, shares, len(tables), len(every), total.shape[1])
+        groups = [(means[of], times[of]) for of in of_family]
+        low, high = _clustered_interval(groups, generator, resamples)
+    fewest = min(len(names) for names, _ in tables)
+    n = total.shape[1]
+    return Pooled(float(mean), low, high, shares, len(tables), len(every), fewest, n)
+
+
+def _clustered_interval(
+    groups: Sequence[tuple[Array, Array]], generator: np.random.Generator, resamples: int
+) -> tuple[float, float]:
+    """Return the interval of the mean of groups' weighted means; one group is never drawn twice.
+
+    Parameters
+    ----------
+    groups
+        Values of shape (evaluators, images), and weights of shape (evaluators,).
+    """
+    k = len(groups)
+    chosen = resample_counts(k, resamples, generator) if k > 1 else np.ones((resamples, 1))
+    drawn = [resample_counts(len(weights), resamples, generator) * weights for _, weights in groups]
+    images = resample_counts(groups[0][0].shape[1], resamples, generator)
+    means = [
+        ((counts @ table) * images).sum(axis=1) / counts.sum(axis=1) / table.shape[1]
+        for counts, (table, _) in zip(drawn, groups, strict=True)
+    ]
+    low, high = np.quantile((chosen * np.stack(means, axis=1)).sum(axis=1) / k, TAILS)
+    return float(low), float(high)
 
 
 def wilson_interval(successes: ArrayLike, n: int) -> tuple[Array, Array]:

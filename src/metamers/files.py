@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +52,24 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_regular(path: str | Path, most: int) -> bytes:
+    """Return the content of a file that is a file: reading a pipe or a device might not end.
+
+    Raises
+    ------
+    OSError
+        If it is anything else, has more than ``most`` bytes, or cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer: no waiting
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is a folder, pipe or device, not a file", str(path))
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, at most {most:,} are read")
+        return file.read()
 
 
 def sha256_of(path: str | Path) -> str:

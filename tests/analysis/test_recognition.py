@@ -31,8 +31,8 @@ def judged():
     )
 
 
-def answers(judged, evaluator, rule, ways="1000"):
-    rows = cells_of(judged, evaluator=evaluator, rule=rule, ways=ways)
+def answers(judged, evaluator, rule, label_space="1000"):
+    rows = cells_of(judged, evaluator=evaluator, rule=rule, label_space=label_space)
     return dict(zip(rows["image_id"], rows["recognised"], strict=True))
 
 
@@ -91,7 +91,7 @@ def test_members_and_models_of_the_same_weights_are_flagged(judged):
 def test_frame_is_the_declared_table(judged, tmp_path):
     tables.write(tables.RECOGNITION, judged, tmp_path / "recognition.parquet")
     back = tables.read(tables.RECOGNITION, tmp_path / "recognition.parquet")
-    # self and generator: 4 evaluators, 3 images, 3 ways; label: 2, 1 and 1 images.
+    # self and generator: 4 evaluators, 3 images, 3 label spaces; label: 2, 1 and 1 images.
     assert len(back) == 2 * 4 * 3 * 3 + 4 * (2 + 1 + 1)
 
 

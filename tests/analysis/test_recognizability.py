@@ -117,12 +117,17 @@ def test_gain_is_over_evaluators_held_out_for_both(judged):
 
 
 def test_gain_compares_each_image_with_itself():
-    # The same half of the images is recognised by both: no difference, and no doubt about it.
+    # The same half of the images is recognised by both: no difference, but 10 images alone.
     judged = recognition(of_all(["pair", "one"]), MEMBERS)
     other = judged["model_set"] == "one"
     judged.loc[other, "recognised"] = judged.loc[~other, "recognised"].to_numpy()
     rows = recognizability.ensemble_gain(judged, {"main": list(of_all(["pair", "one"]))}, MEMBERS)
-    assert (rows[["difference", "low", "high", "images_low", "images_high"]] == 0).all(axis=None)
+    assert (rows["difference"] == 0).all()
+    most = 0.2775  # Wilson, 0 of 10
+    for ends in (["low", "high"], ["images_low", "images_high"]):
+        assert rows[ends].to_numpy() == pytest.approx(
+            np.tile([-most, most], (len(rows), 1)), abs=1e-3
+        )
 
 
 def test_gain_interval_resamples_images_and_evaluators(judged):

@@ -6,7 +6,13 @@ import pytest
 from metamers.cli import summary
 from metamers.storage import tables
 
-KEY = {"references": "r", "recipe": "m", "bound": "unbounded", "rule": "self", "ways": "1000"}
+KEY = {
+    "references": "r",
+    "recipe": "m",
+    "bound": "unbounded",
+    "rule": "self",
+    "label_space": "1000",
+}
 
 
 def write(folder):

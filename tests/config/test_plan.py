@@ -54,6 +54,16 @@ def test_shard_names_carry_their_count(config, zoo_rows):
     assert Plan.from_config(config | {"shards": 2}, zoo_rows).shards == ["000-of-002", "001-of-002"]
 
 
+def test_members_are_added_alone_where_they_are_not_there(config, zoo_rows):
+    main = config["experiments"]["main"]
+    main |= {"model_sets": ["single_lite0", "lite_squeezenet"], "members_alone": True}
+    plan = Plan.from_config(config, zoo_rows)
+    sets = dict.fromkeys(c.model_set for c in plan.experiments["main"])
+    added = ["alone_efficientnet_lite1", "alone_squeezenet1_1"]
+    assert list(sets) == ["single_lite0", "lite_squeezenet", *added]
+    assert plan.model_sets["alone_squeezenet1_1"] == ("squeezenet1_1",)
+
+
 def test_null_removes_an_experiment(config, zoo_rows):
     config["experiments"]["mixed"] = None
     plan = Plan.from_config(config, zoo_rows)

@@ -44,6 +44,42 @@ def test_shards_and_batches_change_no_bit(few, whole, tmp_path):
             )
 
 
+# With targets that some of the five photographs reach before the others, and some never.
+SOLVERS = {
+    "nesterov": {
+        "optimizer": "nesterov",
+        "schedule": {"kind": "constant", "start": 0.5},
+        "budget": {"until_loss": 0.7, "at_most": 24, "steps_per_turn": 2},
+    },
+    "adam": {
+        "optimizer": "adam",
+        "ensemble": "worst_model",
+        "schedule": {"kind": "constant", "start": 0.02},
+        "budget": {"until_loss": 0.7, "at_most": 36, "steps_per_turn": 2},
+    },
+    "lbfgs": {
+        "optimizer": "lbfgs",
+        "ensemble": "mean_gradient",
+        "gradient": "raw",
+        "budget": {"until_loss": 0.5, "at_most": 36, "steps_per_turn": 2},
+    },
+}
+
+
+@pytest.mark.parametrize("optimizer", SOLVERS)
+def test_shards_and_batches_change_no_bit_whatever_the_optimizer(few, tmp_path, optimizer):
+    changes = SOLVERS[optimizer]
+    large = replace(ENGINE, batch_size=5)
+    all_at_once = run(work_of(changes=changes), few, tmp_path / "whole", large).metamers
+    assert len(set(all_at_once.evaluations.tolist())) > 1  # some left the batch before others
+    for shard in ("000-of-002", "001-of-002"):
+        settings = replace(ENGINE, batch_size=2)
+        part = run(work_of(shard, changes=changes), few, tmp_path / shard, settings).metamers
+        rows = [all_at_once.image_ids.index(image_id) for image_id in part.image_ids]
+        assert torch.equal(part.floats, all_at_once.floats[rows])
+        assert np.array_equal(part.evaluations, all_at_once.evaluations[rows])
+
+
 def test_losses_fall_and_are_recorded_for_each_member(whole):
     metamers, trace = whole.metamers, whole.trace
     assert metamers.losses_before.shape == (5, 2)
@@ -80,16 +116,16 @@ torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 few = synthesis_jobs.photographs(5)
 print("ready", flush=True)
-work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=160)
+work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=160, changes={changes!r})
 done = runner.run(
     work, synthesis_jobs.ENGINE, *few, cache_folder(None), Path({checkpoint!r}))
 metamers.save({output!r}, done.metamers)
 """
 
 
-def start(tmp_path, name):
+def start(tmp_path, name, changes=None):
     paths = {"checkpoint": str(tmp_path / f"{name}.ckpt"), "output": str(tmp_path / f"{name}.st")}
-    code = SCRIPT.format(tests=str(ROOT / "tests/support"), **paths)
+    code = SCRIPT.format(tests=str(ROOT / "tests/support"), changes=changes, **paths)
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -157,6 +193,27 @@ def test_killed_at_random_instants_the_result_is_bit_identical(uninterrupted, tm
         process, paths = start(tmp_path, "kill0")
         finish(process)
     assert torch.equal(metamer_files.load(paths["output"]).floats, uninterrupted.floats)
+
+
+@pytest.mark.parametrize("optimizer", SOLVERS)
+def test_killed_work_goes_on_with_the_same_bits_whatever_the_optimizer(few, tmp_path, optimizer):
+    from metamers.storage import metamers as metamer_files
+
+    changes = SOLVERS[optimizer] | {"ensemble": "mean_gradient"}
+    process, paths = start(tmp_path, "killed", changes)
+    assert process.stdout.readline() == "ready\n"
+    wait_for_checkpoint(process, paths)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert not os.path.exists(paths["output"])
+    process, _ = start(tmp_path, "killed", changes)
+    finish(process)
+    work = work_of(models=["squeezenet1_1"], changes=changes)
+    whole = run(work, few, tmp_path).metamers
+    again = metamer_files.load(paths["output"])
+    assert torch.equal(again.floats, whole.floats)
+    assert np.array_equal(again.evaluations, whole.evaluations)
 
 
 def test_deal_gives_every_image_to_one_shard():

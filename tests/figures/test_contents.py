@@ -85,7 +85,7 @@ def test_a_stage_that_a_set_lacks_leaves_its_place_empty():
     table = synthetic.recognizability(SIZE)
     by_set = synthetic.recognizability_by_set(SIZE)
     lacking = table[~((table["model_set"] == "set_00") & (table["stage"] == "late"))]
-    chart = recognizability(lacking, by_set, experiment="main", **NAMED)
+    chart = draw_recognizability(lacking, by_set, experiment="main", **NAMED)
     assert len(rows_of(chart, "kind")) == len(lacking) + len(by_set)
 
 

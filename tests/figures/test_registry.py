@@ -221,14 +221,14 @@ def test_figure_says_what_is_no_metamer_if_a_condition_is_flagged(figure):
 NAMES = {"labels": {}}
 STAGED = NAMES | {"stages": STAGES}
 DRAWN_FROM = {
-    "recognizability": lambda t: recognizability(t, t, experiment="main", **STAGED),
-    "image_metrics": lambda t: image_metrics(t, **STAGED),
-    "similarity": lambda t: similarity(t, **STAGED),
-    "mixed_sets": lambda t: mixed_sets(t, t, experiment="mixed", **NAMES),
-    "difference_in_means": lambda t: difference_in_means(t, **NAMES),
-    "ensemble_gain": lambda t: ensemble_gain(t, experiment="main", **STAGED),
-    "traces": lambda t: loss_traces(t, **STAGED),
-    "optimisation": lambda t: losses_after(t, **STAGED),
+    "recognizability": lambda t: draw_recognizability(t, t, experiment="main", **STAGED),
+    "image_metrics": lambda t: draw_image_metrics(t, **STAGED),
+    "similarity": lambda t: draw_similarity(t, **STAGED),
+    "mixed_sets": lambda t: draw_mixed_sets(t, t, experiment="mixed", **NAMES),
+    "difference_in_means": lambda t: draw_difference_in_means(t, **NAMES),
+    "ensemble_gain": lambda t: draw_ensemble_gain(t, experiment="main", **STAGED),
+    "traces": lambda t: draw_loss_traces(t, **STAGED),
+    "optimisation": lambda t: draw_losses_after(t, **STAGED),
 }
 
 
@@ -247,7 +247,7 @@ def test_a_table_without_rows_is_refused(table):
 
 def test_an_experiment_that_is_not_in_the_table_is_refused():
     with pytest.raises(ValueError, match=r"'experiment': 'mian'.*\['main'\]"):
-        recognizability(
+        draw_recognizability(
             synthetic.recognizability(QUICKSTART),
             synthetic.recognizability_by_set(QUICKSTART),
             experiment="mian",

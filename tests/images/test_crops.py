@@ -9,7 +9,7 @@ from judged import MEMBERS, condition, recognition
 
 from metamers.analysis import recognizability
 from metamers.evaluation import accuracy
-from metamers.images import crops, sources
+from metamers.images import crops, preprocessing, sources
 from metamers.images import references as images
 from metamers.images.errors import ImagesError
 from metamers.images.sources import Candidate
@@ -67,10 +67,10 @@ def test_a_crop_is_the_square_that_it_says(tmp_path):
 
     ramp = np.tile(np.arange(200, dtype=np.uint8), (100, 1))
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
-    settings = images.Preprocessing(50, 1.0, "bilinear")
+    settings = preprocessing.Preprocessing(50, 1.0, "bilinear")
     content = (tmp_path / "ramp.png").read_bytes()
     window = crops.Window(side=0.5, left=1.0, top=0.0)
-    center_crop, note = images.photographs.crop(content, settings, window, "ramp")
+    center_crop, note = preprocessing.window_crop(content, settings, window, "ramp")
     assert note.startswith("L to RGB; 50x50 from 150,0 of 200x100 to 50x50")
     np.testing.assert_array_equal(center_crop[0], ramp[:50, 150:])
 

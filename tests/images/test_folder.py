@@ -1,3 +1,4 @@
+import os
 import unicodedata
 
 import pytest
@@ -171,3 +172,65 @@ def test_a_list_that_is_not_there_or_empty_is_refused(folder):
     assert problem == "data.files is 'nowhere.txt': met no such file, expected a list"
     (problem,) = problems_of(lambda: found_in(folder, files=[]))
     assert problem == "data.files is empty; expected names of files"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a 'b' \"c\".png", "<script>alert(1)<!--.png", "a..png", "a;b&c|d$(e).png", "é\u202f.png"],
+)
+def test_strange_names_are_kept_as_they_are(tmp_path, name):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(b"")
+    assert [image.source for image in found_in(tmp_path)] == [f"in/{name}"]
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\x1b[2Jb.png", "a\u2028b.png", "a\rb.png"])
+def test_a_name_with_a_control_character_is_refused_and_shown_escaped(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    (problem,) = problems_of(found_in, tmp_path)
+    assert repr(str(tmp_path / name)) in problem
+    assert problem.isprintable()
+
+
+def test_links_within_the_folder_are_followed_and_others_refused(tmp_path):
+    outside = tmp_path / "secret.png"
+    outside.write_bytes(b"")
+    root = tmp_path / "mine"
+    root.mkdir()
+    (root / "a.png").write_bytes(b"")
+    (root / "b.png").symlink_to(root / "a.png")
+    assert [image.source for image in found_in(root)] == ["a.png", "b.png"]
+    (root / "c.png").symlink_to(outside)
+    (root / "d.png").symlink_to("../secret.png")
+    (root / "e.png").symlink_to("/dev/zero")
+    problems = problems_of(found_in, root)
+    assert [problem.partition(":")[0] for problem in problems] == [
+        str(root / name) for name in ("c.png", "d.png", "e.png")
+    ]
+    assert str(outside) in problems[0]
+
+
+def test_a_labels_table_cannot_name_files_outside_the_folder(folder):
+    (folder / "labels.csv").write_text("file,label\n../cat.png,3\n")
+    assert any(
+        "'../cat.png', which is not there" in problem for problem in problems_of(found_in, folder)
+    )
+
+
+def test_a_column_that_is_there_twice_is_refused(folder):
+    (folder / "labels.csv").write_text("file,label,label\na.png,3,4\n")
+    (problem,) = problems_of(found_in, folder)
+    assert "expected each name once" in problem
+
+
+def test_a_labels_table_that_is_a_pipe_is_refused_without_waiting(folder):
+    (folder / "labels.csv").unlink(missing_ok=True)
+    os.mkfifo(folder / "labels.csv")
+    (problem,) = problems_of(found_in, folder)
+    assert "labels.csv: cannot be read" in problem
+
+
+def test_a_name_in_quotes_may_have_a_lines_end_and_lines_are_counted_rightly(tmp_path):
+    (tmp_path / "labels.csv").write_text('file,label\n"a\nb",1\nc,1000\n')
+    (problem,) = problems_of(read_labels, tmp_path / "labels.csv")
+    assert "line 4: met label '1000'" in problem

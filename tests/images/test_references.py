@@ -13,11 +13,13 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from metamers.images import references, sources
+from metamers.images.errors import ImagesError
+from metamers.images.preprocessing import Preprocessing, read_image
 from metamers.storage import tables
 
 EMBEDDED = {"source": "embedded"}
 SECTION = {"size": 64, "crop": 0.875, "interpolation": "bicubic"}
-PHOTOGRAPHS = [image.path for image in references.candidates(EMBEDDED)]
+PHOTOGRAPHS = [image.path for image in sources.candidates(EMBEDDED)]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "data.md"
 EXAMPLES = [
@@ -51,8 +53,8 @@ def test_embedded_photographs_are_twenty_labelled_squares(embedded):
 
 
 def test_pixels_are_those_of_the_files_in_order(embedded):
-    settings = references.Preprocessing.of(SECTION)
-    expected = np.stack([references.read_image(path, settings) for path in PHOTOGRAPHS])
+    settings = Preprocessing.of(SECTION)
+    expected = np.stack([read_image(path, settings) for path in PHOTOGRAPHS])
     assert np.array_equal(embedded[1], expected)
 
 
@@ -92,7 +94,7 @@ def test_pictures_that_cannot_be_used_are_all_named(folder):
     (folder / "notes.txt").write_text("not a picture")
     (folder / "half.jpg").write_bytes(PHOTOGRAPHS[3].read_bytes()[:20_000])
     Image.new("RGB", (20, 20)).save(folder / "icon.png")
-    with pytest.raises(references.ImagesError) as caught:
+    with pytest.raises(ImagesError) as caught:
         references.prepare({"source": "folder", "path": str(folder)}, SECTION, "mine", {}, 0)
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
         str(folder / name) for name in ("half.jpg", "icon.png", "notes.txt")
@@ -106,7 +108,7 @@ def test_a_changed_photograph_is_refused(tmp_path, monkeypatch):
     changed = tmp_path / "foolbox/data" / PHOTOGRAPHS[4].name
     changed.write_bytes(changed.read_bytes() + b"\0")
     monkeypatch.setattr(sources, "distribution", lambda name: Installed(tmp_path))
-    with pytest.raises(references.ImagesError) as caught:
+    with pytest.raises(ImagesError) as caught:
         references.prepare(EMBEDDED, SECTION, "all", {}, 0)
     (problem,) = caught.value.problems
     assert problem.startswith(f"{changed}: sha256 is ")
@@ -167,7 +169,7 @@ def test_check_names_what_is_wrong_with_a_source(data, problem):
 
 
 def test_a_long_list_of_problems_is_cut_in_the_message_only():
-    error = references.ImagesError(f"problem {number}" for number in range(120))
+    error = ImagesError(f"problem {number}" for number in range(120))
     assert len(error.problems) == 120
     assert str(error).splitlines()[-2:] == ["problem 49", "... and 70 more"]
 
@@ -211,19 +213,6 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         references.load(tmp_path / "weights.safetensors")
 
 
-def test_every_level_survives_the_way_to_floats_and_back():
-    levels = torch.arange(256, dtype=torch.uint8)
-    floats = references.to_floats(levels)
-    assert floats.dtype == torch.float32
-    assert (floats.min(), floats.max()) == (0, 1)
-    assert torch.equal(references.to_pixels(floats), levels)
-
-
-def test_floats_become_the_nearest_level():
-    met = references.to_pixels(torch.tensor([-1, 0.4 / 255, 0.6 / 255, 254.4 / 255, 2]))
-    assert met.tolist() == [0, 0, 1, 254, 255]
-
-
 @pytest.mark.parametrize("section", EXAMPLES, ids=str)
 def test_examples_of_the_documentation_are_understood(section):
     # Paths of the examples are not there, which is the only thing that may be wrong with them.
@@ -231,7 +220,7 @@ def test_examples_of_the_documentation_are_understood(section):
     problems = references.check(data, draws)
     met = [text for text in problems if "met nothing" not in text and "images, wanted" not in text]
     assert met == []
-    assert references.Preprocessing.of(section.get("preprocessing", SECTION))
+    assert Preprocessing.of(section.get("preprocessing", SECTION))
 
 
 def test_importing_and_checking_does_not_import_torch_or_foolbox():

@@ -65,3 +65,18 @@ def test_module_that_is_asked_for_itself_is_kept():
     made = network()
     assert fold(made, IMAGES, keep="conv") == 0
     assert isinstance(made.bn, nn.BatchNorm2d)
+
+
+def test_a_network_without_batch_normalisation_and_with_constant_outputs_is_left_alone():
+    constant = nn.Conv2d(3, 4, 1)
+    nn.init.zeros_(constant.weight)
+    nn.init.zeros_(constant.bias)
+    assert fold(constant.eval(), IMAGES) == 0
+
+
+def test_outputs_of_zero_may_be_folded():
+    made = network()
+    nn.init.zeros_(made.second.weight)
+    nn.init.zeros_(made.second.bias)
+    assert fold(made, IMAGES) == 1
+    assert not made(IMAGES).any()

@@ -62,8 +62,37 @@ def test_no_normalisation_leaves_images_as_they_are():
     ("network", "met"), [(nn.Flatten(), r"\(2, 48\)"), (nn.Identity(), r"\(2, 3, 4, 4\)")]
 )
 def test_anything_but_1000_logits_is_refused(network, met):
-    with pytest.raises(ValueError, match=rf"gave {met}; expected .* \(2, 1000\)"):
-        Classifier(network, None)(torch.rand(2, 3, 4, 4))
+    with pytest.raises(ValueError, match=rf"model 'mine' gave {met}; expected .* \(2, 1000\)"):
+        Classifier(network, None, "mine")(torch.rand(2, 3, 4, 4))
+
+
+class Wrapped(FirstPixel):
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def forward(self, images):
+        return self.change(super().forward(images))
+
+
+@pytest.mark.parametrize(
+    ("change", "met"),
+    [
+        (lambda logits: (logits, logits), "tuple"),
+        (lambda logits: {"logits": logits}, "dict"),
+        (lambda logits: logits[:, :10], r"\(2, 10\)"),
+        (lambda logits: logits[0], r"\(1000,\)"),
+        (lambda logits: logits / 0, "NaN or infinite logits for 2 of 2 images"),
+    ],
+)
+def test_a_wrong_output_is_refused_with_the_models_name(change, met):
+    classifier = Classifier(Wrapped(change), None, "mine").eval()
+    with torch.no_grad(), pytest.raises(ValueError, match=f"model 'mine' gave {met}"):
+        classifier(torch.rand(2, 3, 4, 4))
+
+
+def test_a_model_built_from_a_row_has_its_name():
+    assert build(spec()).name == "tiny"
 
 
 def test_same_seed_gives_same_network():
@@ -149,6 +178,36 @@ def test_a_users_factory_and_checkpoint_become_a_classifier(own):
     met = classifier.network.state_dict()
     assert all(torch.equal(met[name], expected[name]) for name in expected)
     assert classifier(torch.rand(2, 3, 8, 8)).shape == (2, 1000)
+
+
+def test_weights_that_a_factory_loads_are_kept_as_they_are(own):
+    row = replace(own, weights=Weights(source="factory"))
+    Path("my_networks.py").write_text(
+        FACTORY.replace("return", "made =")
+        + "    import torch\n"
+        + f"    stored = torch.load({own.weights.path!r}, weights_only=True)\n"
+        + "    made.load_state_dict(stored['model'])\n"
+        + "    return made\n"
+    )
+    sys.modules.pop("my_networks")
+    met = load_pretrained(row, Path("cache")).network.state_dict()
+    stored = torch.load(own.weights.path, weights_only=True)["model"]
+    assert all(torch.equal(met[name], stored[name]) for name in stored)
+
+
+def test_weights_of_a_factory_need_a_factory():
+    row = spec(weights=Weights(source="factory"))
+    with pytest.raises(ValueError, match="'torchvision:squeezenet1_1' is not a function of yours"):
+        load_pretrained(row, Path("cache"))
+
+
+def test_a_factory_whose_weights_are_nan_is_refused(own):
+    Path("my_networks.py").write_text(
+        FACTORY.replace("return", "made =") + "    made[0].bias.data[0] /= 0\n    return made\n"
+    )
+    sys.modules.pop("my_networks")
+    with pytest.raises(ValueError, match=r"'tiny': '0\.bias' has NaN"):
+        load_pretrained(replace(own, weights=Weights(source="factory")), Path("cache"))
 
 
 def test_a_users_factory_leaves_the_import_path_alone(own):

@@ -8,12 +8,15 @@ from judged import MEMBERS, condition, recognition
 
 from metamers.analysis import paper_comparison, recognizability
 from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
+from metamers.config import configurations
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import tables
 
 ROWS = zoo.specs(zoo.read(Path(__file__).parents[2] / "config/models.yaml"))
-OWN = paper_comparison.Setting(("vgg19", "a", "b"), sets=2, images=10, steps=200, size=128)
+OWN = paper_comparison.Setting(
+    ("vgg19", "a", "b"), sets=2, images=10, steps=200, size=128, stages={"late": 0.9}
+)
 
 
 def printed(quantity):
@@ -54,15 +57,56 @@ def test_zoo_has_every_model_with_the_papers_number_of_parameters():
 def test_setting_of_the_papers_main_experiment():
     main = paper_comparison.settings()["main"]
     assert len(main.models) == 31
-    assert (main.sets, main.images, main.steps, main.size) == (6, 400, 40_000, 224)
+    assert (main.sets, main.images, main.steps, main.size) == (6, None, 40_000, 224)
 
 
 def test_what_differs_is_said():
     assert paper_comparison.differing(paper_comparison.settings()["main"], OWN) == (
-        "zoo: 3 models, 1 of the paper's 31; model sets: 2 for 6; images: 10 for 400; "
-        "steps: 200 for 40000; pixels a side: 128 for 224"
+        "zoo: 3 models, 1 of the paper's 31; model sets: 2 for 6; images: 10 for not stated; "
+        "steps: 200 for 40000; pixels a side: 128 for 224; "
+        "stages: late 0.9 for early 0.2, middle 0.5, late 0.8; "
+        "bounds: not stated for linf 10000 around initial"
     )
-    assert paper_comparison.differing(OWN, OWN) == "nothing"
+
+
+def test_nothing_differs_where_all_that_the_paper_states_is_equal():
+    theirs = paper_comparison.settings()["main"]
+    assert paper_comparison.differing(theirs, theirs) == "nothing"
+
+
+def test_papers_own_configuration_differs_in_nothing_that_is_stated():
+    shipped = Path(__file__).parents[2] / "config"
+    config = configurations.read([shipped / "paper.yaml"], shipped / "config.yaml")
+    whole = Plan.from_config(config, zoo.read(shipped / "models.yaml"))
+    found = paper_comparison.setting_of(whole, "main", 400)
+    said = paper_comparison.differing(paper_comparison.settings()["main"], found)
+    assert said == "images: 400 for not stated"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"gradient": "sign"}, "gradient: sign for raw"),
+        ({"ensemble": "worst_model"}, "strategy: worst_model for round_robin"),
+        ({"target_relu": "identity_gradient"}, "gradient at the target ReLU: identity_gradient"),
+        (
+            {"initializer": {"kind": "reference"}},
+            "start: kind reference for kind uniform, center 0.5, radius 0.1",
+        ),
+        (
+            {"schedule": {"kind": "constant", "start": 1.0}},
+            "step sizes: kind constant, start 1.0 for kind exponential, start 1.0, stop 0.005",
+        ),
+        ({"bound": "8/255"}, "bounds: linf 8/255 around initial for linf 10000 around initial"),
+    ],
+)
+def test_each_setting_that_the_paper_states_is_compared(change, said):
+    own = plan({"total_steps": 70, "steps_per_turn": 10})
+    radius = change.pop("bound", 10000)
+    own.config["recipes"]["main"] |= change
+    own.config["bounds"]["unbounded"]["radius"] = radius
+    found = paper_comparison.setting_of(own, "main", images=400)
+    assert said in paper_comparison.differing(paper_comparison.settings()["main"], found)
 
 
 def test_random_weights_are_the_first_that_differs():
@@ -80,6 +124,8 @@ def plan(budget):
         "evaluators": ["a", "b", "c"],
         "model_sets": {"one": ["a"], "pair": ["a", "b"]},
         "preprocessing": {"size": 96},
+        "stages": {"early": 0.2, "late": 0.8},
+        "bounds": {"unbounded": {"norm": "linf", "center": "initial", "radius": 10000}},
         "recipes": {"main": {"preset": "paper", "budget": budget}},
         "experiments": {
             "main": {
@@ -97,9 +143,10 @@ def plan(budget):
 @pytest.mark.parametrize(("budget", "steps"), [({"total_steps": 70}, 70), ({"per_model": 50}, 100)])
 def test_setting_of_a_plan(budget, steps):
     found = paper_comparison.setting_of(plan(budget | {"steps_per_turn": 10}), "main", images=7)
-    assert found == paper_comparison.Setting(
-        ("a", "b", "c"), sets=2, images=7, steps=steps, size=96
-    )
+    assert (found.models, found.sets, found.images) == (("a", "b", "c"), 2, 7)
+    assert (found.steps, found.size) == (steps, 96)
+    assert found.members == {frozenset("a"), frozenset("ab")}
+    assert found.stages == {"early": 0.2, "late": 0.8}
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import ablation
 import cases
 import contest
 import contestants
+import convergence
 import effects
 import growth
 import page
@@ -307,6 +308,36 @@ def test_hours_are_operations_over_a_share_of_the_peak():
 def test_peak_memory_does_not_grow_with_the_steps():
     few, many = (int(size) for size in RESULTS["growth"]["peak_bytes_by_steps"].values())
     assert many < 1.03 * few
+
+
+@pytest.fixture(scope="module")
+def tiny_convergence(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("convergence")
+    document = folder / "page.md"
+    document.write_text("before\n<!-- begin convergence -->\n<!-- end convergence -->\nafter\n")
+    words = ["--sets", "squeezenet1_1", "--stages", "late", "--side", "48", "--images", "2"]
+    sizes = ["--paper-evaluations", "60", "--default-evaluations", "30"]
+    outputs = ["--output", str(folder / "convergence.json"), "--page", str(document)]
+    convergence.main([*words, *sizes, *outputs])
+    return json.loads((folder / "convergence.json").read_text()), document.read_text()
+
+
+def test_a_solver_needs_all_its_evaluations_to_its_own_last_loss(tiny_convergence):
+    results, document = tiny_convergence
+    of_paper, of_default = results["cases"]
+    assert of_paper["paper_evaluations"] <= 60  # fewer, if its loss was lower before its end
+    assert of_default["default_evaluations"] <= 30
+    for row in results["cases"]:
+        assert 0 < row["target"] < 1
+        assert row["fast_evaluations"] % convergence.FAST_TURN == 0
+        assert row["held_out_low"] <= row["held_out_change"] <= row["held_out_high"]
+    assert page.convergence_table(results) in document
+
+
+def test_first_turn_at_a_loss_is_the_first():
+    losses = np.array([0.9, 0.4, 0.6, 0.3])
+    course = convergence.Course(np.arange(10, 50, 10), losses, [], 1.0)
+    assert [course.first_at(loss) for loss in (1.0, 0.5, 0.3, 0.2)] == [0, 1, 3, None]
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def make_test(tmp_path):
     programs.mkdir(parents=True)
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    for name in ("ruff", "mypy", "snakefmt", "snakemake"):
+    for name in ("ruff", "mypy", "lint-imports", "snakefmt", "snakemake"):
         (programs / name).symlink_to(shutil.which("true"))
     (tmp_path / ".venv/.installed").touch()
     calls = tmp_path / "calls"

@@ -70,7 +70,7 @@ def predictions(answers, model_set="pair", **changes):
 
 
 def recognition(shares, members, n_images=10, seed=0):
-    """Return a frame of recognition, rule ``self`` of 1000 ways, with exact shares.
+    """Return a frame of recognition, rule ``self`` of 1000 classes, with exact shares.
 
     ``shares`` are by condition and evaluator; which images are recognised is drawn.
     """
@@ -81,7 +81,7 @@ def recognition(shares, members, n_images=10, seed=0):
         for evaluator, share in by_evaluator.items():
             right = rng.permutation(np.arange(n_images) < round(share * n_images))
             flags = {"member": evaluator in members[key.model_set], "same_weights": False}
-            names = key.columns() | {"evaluator": evaluator, "rule": "self", "ways": "1000"}
+            names = key.columns() | {"evaluator": evaluator, "rule": "self", "label_space": "1000"}
             parts.append(pd.DataFrame(names | flags | {"image_id": images, "recognised": right}))
     return pd.concat(parts, ignore_index=True)
 

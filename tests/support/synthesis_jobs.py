@@ -20,7 +20,9 @@ ENGINE = runner.ExecutionSettings(
 )
 
 
-def work_of(shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), total_steps=12):
+def work_of(
+    shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), total_steps=12, changes=None
+):
     return runner.SynthesisSpec(
         condition=Condition("few", "short", "pair", "early", "unbounded"),
         models=[{"name": name} | ZOO[name] for name in models],
@@ -30,7 +32,8 @@ def work_of(shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), 
             "preset": "paper",
             "gradient": "l2_normalised",
             "budget": {"total_steps": total_steps, "steps_per_turn": 2},
-        },
+        }
+        | (changes or {}),
         seed=0,
         shard=shard,
         revision=revisions.SYNTHESIS,

@@ -89,7 +89,7 @@ def recognizability(size, experiment="main"):
                     "member": member,
                     "same_weights": False,
                     "rule": "self",
-                    "ways": "1000",
+                    "label_space": "1000",
                     "n_images": size.images,
                     "recognizability": share,
                     "low": max(share - 0.1, 0),
@@ -110,7 +110,7 @@ def recognizability_by_set(size, experiment="main"):
                 "experiment": experiment,
                 "group": "held_out",
                 "rule": "self",
-                "ways": "1000",
+                "label_space": "1000",
                 "n_images": size.images,
                 "n_evaluators": len(group),
                 "mean": mean,
@@ -282,7 +282,12 @@ def recognition(size, images=3):
     rng = np.random.default_rng(8)
     rows = []
     for condition, k, evaluator in itertools.product(size.conditions, range(images), size.models):
-        judged = {"image_id": f"image_{k}", "evaluator": evaluator, "rule": "self", "ways": "1000"}
+        judged = {
+            "image_id": f"image_{k}",
+            "evaluator": evaluator,
+            "rule": "self",
+            "label_space": "1000",
+        }
         member = {"member": evaluator in size.members[condition[2]], "same_weights": False}
         rows.append(key(condition) | judged | member | {"recognised": rng.random() < 0.5})
     return frame(tables.RECOGNITION, rows)
@@ -298,7 +303,7 @@ def ensemble_gain(size):
         gain = rng.normal(0.2, 0.1)
         ends = {"low": gain - 0.15, "high": gain + 0.15, "images_low": gain - 0.1}
         row = {"experiment": "main", "against": against, "singles": [against], "rule": "self"}
-        row |= {"ways": "1000", "n_images": size.images, "n_evaluators": 2, "ensemble": 0.6}
+        row |= {"label_space": "1000", "n_images": size.images, "n_evaluators": 2, "ensemble": 0.6}
         row |= {"single": 0.6 - gain, "difference": gain, "images_high": gain + 0.1}
         rows.append(key(condition) | row | ends)
     return frame(tables.ENSEMBLE_GAIN, rows)

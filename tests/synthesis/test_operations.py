@@ -118,8 +118,14 @@ class Watch(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("ensemble", ["round_robin", "random_order", "mean_gradient"])
-def test_nothing_waits_for_the_device_before_a_turn_ends(networks, references, ensemble):
+@pytest.mark.parametrize(
+    ("optimizer", "ensemble"),
+    [
+        *(("sgd", one) for one in ("round_robin", "random_order", "mean_gradient")),
+        *((one, "mean_gradient") for one in ("nesterov", "adam", "lbfgs")),
+    ],
+)
+def test_nothing_waits_for_the_device_before_a_turn_ends(networks, references, optimizer, ensemble):
     turn_ends = []
     counts = []
     with Watch(references.numel()) as watch:
@@ -128,7 +134,9 @@ def test_nothing_waits_for_the_device_before_a_turn_ends(networks, references, e
             turn_ends.append(state.turn)
             counts.append(len(watch.waiting))
 
-        synthesize(networks, references, list("abcd"), FREE, settings(ensemble), on_turn=on_turn)
+        rule = "raw" if optimizer == "lbfgs" else "l2_normalised"
+        recipe = settings(ensemble, optimizer=optimizer, gradient=rule)
+        synthesize(networks, references, list("abcd"), FREE, recipe, on_turn=on_turn)
     assert len(turn_ends) >= 2
     assert set(counts) == {counts[0]}  # what waits is done once, before the first turn
 

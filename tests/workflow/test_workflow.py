@@ -76,6 +76,7 @@ def test_every_table_keeps_its_declaration(results):
         "accuracy",
         "paper_comparison",
         "claims",
+        "claims_multiverse",
     } <= names
     for name in names:
         tables.read(tables.TABLES[name], results / "tables" / f"{name}.parquet")
@@ -132,7 +133,9 @@ def test_recognition_of_one_condition_equals_a_direct_count(results):
         [merged[key] for key in keys]
     )
     table = pd.read_parquet(results / "tables/recognizability.parquet")
-    table = table[(table["rule"] == "self") & (table["ways"] == "1000")].drop_duplicates(keys)
+    table = table[(table["rule"] == "self") & (table["label_space"] == "1000")].drop_duplicates(
+        keys
+    )
     found = table.set_index(keys)["recognizability"].sort_index()
     pd.testing.assert_series_equal(found, expected.mean().sort_index(), check_names=False)
 

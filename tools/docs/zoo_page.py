@@ -74,7 +74,9 @@ A factory takes no arguments and returns a `torch.nn.Module` from images, normal
 says, to logits of the 1000 ImageNet classes; its module is one that Python finds, or a file in the
 working directory. The checkpoint is a state dict in a `.safetensors` or torch file;
 `weights.layout` says how its names become the network's, and names that do not fit are an error.
-Without a checkpoint, `weights: {source: random, seed: 0}` draws weights.
+With `weights: {source: factory}` the factory loads its weights itself. They are not verified then,
+and results are not made anew when they change, so give the factory another name with them. Without
+a checkpoint, `weights: {source: random, seed: 0}` draws weights.
 """
 
 
@@ -89,7 +91,7 @@ def page(specs: Iterable[ModelSpec], card: Mapping[str, Sequence[Mapping[str, st
         For each model, its stages with ``stage``, ``module``, ``shape`` and ``flops_share``.
     """
     rows = list(specs)
-    unhashed = [s for s in rows if not _hash(s.weights) and s.weights.source != "random"]
+    unhashed = [s for s in rows if not _hash(s.weights) and s.weights.has_file]
     sections = [
         INTRODUCTION,
         "## Models\n\n" + _table(rows, _MODEL),
@@ -164,6 +166,8 @@ def _hash(weights: Weights) -> str:
 def _hash_cell(spec: ModelSpec) -> str:
     if spec.weights.source == "random":
         return f"seed {spec.weights.seed}"
+    if not spec.weights.has_file:
+        return "the factory's"
     if not _hash(spec.weights):
         return "**none**"
     return f"{_code(_hash(spec.weights)[:10])}{'…' if spec.weights.sha256 else ' (digits given)'}"

@@ -95,6 +95,7 @@ rule compare_with_paper:
     output:
         paper_comparison=f"{RUN}/tables/paper_comparison.parquet",
         claims=f"{RUN}/tables/claims.parquet",
+        claims_multiverse=f"{RUN}/tables/claims_multiverse.parquet",
         numbers=report(
             f"{RUN}/paper_comparison.html",
             caption="../report/paper_comparison.rst",

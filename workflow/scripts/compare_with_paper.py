@@ -14,4 +14,6 @@ tabulate.write_all(found, snakemake.output, provenance.stamp(config))
 Path(snakemake.output.numbers).write_text(
     tabulate.comparison_page(found["paper_comparison"], config)
 )
-Path(snakemake.output.page).write_text(tabulate.claims_page(found["claims"], config))
+Path(snakemake.output.page).write_text(
+    tabulate.claims_page(found["claims"], config, found["claims_multiverse"])
+)

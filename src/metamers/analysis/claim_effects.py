@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metamers import bootstrap
-from metamers.analysis import recognizability
 from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells, contrast, select
 from metamers.config.plan import Plan
 from metamers.evaluation.similarity import sample_size as power
@@ -20,7 +19,7 @@ from metamers.synthesis.settings import parse_radius
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
-RULE = {"rule": "self", "ways": "1000"}
+RULE = {"rule": "self", "label_space": "1000"}
 ENOUGH_IMAGES = 80
 
 
@@ -31,7 +30,7 @@ class Effect:
     Attributes
     ----------
     evaluators
-        How many models judged; 0 where none did.
+        How many models judged, in the contrast that the fewest judged; 0 where none did.
     """
 
     value: float
@@ -52,7 +51,8 @@ class RunResults:
     zoo
         The rows of the models that are members or evaluators.
     recognised
-        Cells of each experiment, by the rule `RULE`.
+        Cells of each experiment, by the rule `RULE` and of trained evaluators: a network with
+        random weights that answers one class to all images would recognise them all.
     image_metrics, regression, power
         Tables of these names; empty where the run has none.
     """
@@ -66,12 +66,30 @@ class RunResults:
 
     @classmethod
     def of(
-        cls, plan: Plan, zoo: Mapping[str, ModelSpec], found: Mapping[str, pd.DataFrame]
+        cls,
+        plan: Plan,
+        zoo: Mapping[str, ModelSpec],
+        found: Mapping[str, pd.DataFrame],
+        rule: Mapping[str, str] = RULE,
+        judges: str = "trained",
     ) -> RunResults:
-        """Gather what a plan and its tables, by name, say."""
+        """Gather what a plan and its tables, by name, say.
+
+        Parameters
+        ----------
+        plan, zoo, found
+            The plan, rows of its models, and tables by name.
+        rule
+            The judgement that counts: columns of the table `recognition`, and their values.
+        judges
+            ``trained``, or ``all``: networks with random weights too.
+        """
         judged = found["recognition"]
-        for name, value in RULE.items():
+        for name, value in rule.items():
             judged = judged[judged[name] == value]
+        if judges == "trained":
+            untrained = [name for name, spec in zoo.items() if spec.training == "random"]
+            judged = judged[~judged["evaluator"].isin(untrained)]
         return cls(
             plan,
             zoo,
@@ -85,6 +103,14 @@ class RunResults:
         cells = [cell for found in self.recognised.values() for cell in found]
         cropped = any(len(cell.photographs) < cell.n_images for cell in cells)
         return "photographs" if cropped else "images"
+
+    def at(self, stage: str) -> RunResults:
+        """Return the results at one stage."""
+        recognised = {
+            name: [cell for cell in found if cell.condition.stage == stage]
+            for name, found in self.recognised.items()
+        }
+        return replace(self, recognised=recognised)
 
     def similar(self, experiment: str) -> list[list[RecognitionMatrix]]:
         """Return the cells of an experiment, those together that differ in their set alone."""
@@ -105,22 +131,86 @@ class RunResults:
         return min(fractions, key=fractions.__getitem__), max(fractions, key=fractions.__getitem__)
 
 
-def ensemble_gain(evidence: RunResults) -> Effect | str:
-    """Return how much better ensembles transfer than the single models that are their members.
+FAMILIES = ("cnn", "transformer")
 
-    Where no single model is a member of an ensemble, all single models are meant.
+
+def ensemble_gain(evidence: RunResults) -> Effect | str:
+    """Return how much better ensembles transfer than single models, in the family that gains least.
+
+    Families count one by one: where one gains and another does not, ensembles do not transfer
+    better as such. The interval is from the least lower end to the least upper end, which is
+    right for the smallest of several gains (an intersection-union test).
     """
-    own: list[Part] = []
-    every: list[Part] = []
+    gains = [gain_within(evidence, family) for family in FAMILIES]
+    found = [gain for gain in gains if isinstance(gain, Effect)]
+    if not found:
+        return "no model is held out for an ensemble and single models of its family and training"
+    least = min(found, key=lambda gain: gain.value)
+    low, high = min(gain.low for gain in found), min(gain.high for gain in found)
+    n = f"{least.n}; the least of {len(found)} families" if len(found) > 1 else least.n
+    return replace(least, low=low, high=high, n=n)
+
+
+def gain_within(evidence: RunResults, family: str) -> Effect | str:
+    """Return how much better a family's ensembles transfer than its single models."""
+    return _pooled(
+        _gains(evidence, family),
+        evidence,
+        "contrasts of an ensemble with single models",
+        f"no {family} ensemble beside single models of its family and training",
+    )
+
+
+def gain_difference(evidence: RunResults) -> Effect | str:
+    """Return how much more CNN ensembles gain over single CNNs than transformers do."""
+    parts = []
     for similar in evidence.similar("main"):
-        by_name = {cell.condition.model_set: cell for cell in similar}
-        pairs = recognizability.comparisons(list(by_name), evidence.plan.model_sets)
-        for ensemble, against, singles in pairs:
-            part = contrast(by_name[ensemble], [by_name[name] for name in singles])
-            (own if against == "members" else every).append(part)
-    kind = "contrasts of an ensemble with " + ("its members" if own else "a single model")
-    absent = "no model is held out for an ensemble and a single model"
-    return _pooled(own or every, evidence, kind, absent)
+        cnn, transformer = (_mean_part(_gains_of(evidence, similar, f)) for f in FAMILIES)
+        shared = [name for name in cnn if name in transformer]
+        if shared:
+            parts.append((tuple(shared), np.stack([cnn[n] - transformer[n] for n in shared])))
+    return _pooled(parts, evidence, "pairs of gains", "no gain of CNNs beside one of transformers")
+
+
+def _gains(evidence: RunResults, family: str) -> list[Part]:
+    return [p for similar in evidence.similar("main") for p in _gains_of(evidence, similar, family)]
+
+
+def _gains_of(
+    evidence: RunResults, similar: Sequence[RecognitionMatrix], family: str
+) -> list[Part]:
+    """Return each ensemble's contrast with its members alone, or with single models like them.
+
+    Single models of another family or training would credit the ensemble with what is theirs,
+    so that an ensemble without any of its own has no contrast.
+    """
+    by_name = {cell.condition.model_set: cell for cell in similar}
+    singles = {name: evidence.plan.model_sets[name] for name in by_name}
+    alone = {name: members[0] for name, members in singles.items() if len(members) == 1}
+    parts = []
+    for name, cell in by_name.items():
+        if not evidence.is_ensemble(name, family=family):
+            continue
+        members = evidence.plan.model_sets[name]
+        traits = {(evidence.zoo[m].family, evidence.zoo[m].training) for m in members}
+        own = [s for s, model in alone.items() if model in members]
+        like = [
+            s
+            for s, model in alone.items()
+            if (evidence.zoo[model].family, evidence.zoo[model].training) in traits
+        ]
+        if own or like:
+            parts.append(contrast(cell, [by_name[s] for s in own or like]))
+    return parts
+
+
+def _mean_part(parts: Sequence[Part]) -> dict[str, NDArray[np.float64]]:
+    """Return the mean over parts, by evaluator."""
+    rows: dict[str, list[NDArray[np.float64]]] = {}
+    for names, values in parts:
+        for name, row in zip(names, values, strict=True):
+            rows.setdefault(name, []).append(row)
+    return {name: np.mean(found, axis=0) for name, found in rows.items()}
 
 
 def kept_late(evidence: RunResults) -> Effect | str:
@@ -253,10 +343,15 @@ def _pooled(parts: Sequence[Part], evidence: RunResults, what: str, absent: str)
     judged = [part for part in parts if part[0]]
     if not judged:
         return absent
-    found = bootstrap.pooled(judged, _generator(evidence))
-    units = f"{found.n_images} {evidence.unit}"
-    n = f"{found.n_tables} {what}, {found.n_evaluators} evaluators, {units}"
-    return Effect(found.mean, found.low, found.high, n, found.n_evaluators)
+    families = {name: spec.family for name, spec in evidence.zoo.items()}
+    found = bootstrap.pooled(judged, _generator(evidence), differences=True, families=families)
+    n_families = len({families[name] for names, _ in judged for name in names})
+    fewest, most = found.fewest_evaluators, found.n_evaluators
+    evaluators = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    of = "1 family" if n_families == 1 else f"{n_families} families"
+    judges = f"{evaluators} evaluators of {of}"
+    n = f"{found.n_tables} {what}, {judges}, {found.n_images} {evidence.unit}"
+    return Effect(found.mean, found.low, found.high, n, fewest)
 
 
 def _generator(evidence: RunResults) -> np.random.Generator:

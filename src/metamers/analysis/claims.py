@@ -27,6 +27,8 @@ class Claim:
         The effect in words.
     confirms
         On which side of the threshold the whole interval must lie.
+    of_recognition
+        Whether it rests on the table `recognition`, and so on the rule that counts.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Claim:
     effect: Callable[[RunResults], Effect | str]
     confirms: Literal["above", "below"] = "above"
     threshold: float = 0.0
+    of_recognition: bool = True
 
 
 CLAIMS = (
@@ -43,9 +46,31 @@ CLAIMS = (
         "ensembles transfer better",
         "Metamers of several models are recognised better by other models than those of one.",
         "section 1 and 5.4",
-        "recognizability of an ensemble less that of its members alone, by models held out "
-        "for both",
+        "recognizability of an ensemble less that of its members alone, or of single models of "
+        "its family and training, by trained models held out for both, families of these "
+        "counted alike; in the family of ensembles that gains least",
         claim_effects.ensemble_gain,
+    ),
+    Claim(
+        "CNN ensembles transfer better",
+        "Metamers of several CNNs are recognised better by other models than those of one.",
+        "section 5.1",
+        "the same, of CNN ensembles",
+        lambda evidence: claim_effects.gain_within(evidence, "cnn"),
+    ),
+    Claim(
+        "transformer ensembles transfer better",
+        "Metamers of several transformers are recognised better than those of one.",
+        "section 5.2",
+        "the same, of transformer ensembles",
+        lambda evidence: claim_effects.gain_within(evidence, "transformer"),
+    ),
+    Claim(
+        "transformers gain less",
+        "The advantage of an ensemble is smaller for transformers than for CNNs.",
+        "section 5.2",
+        "gain of CNN ensembles less gain of transformer ensembles, by models held out for all",
+        claim_effects.gain_difference,
     ),
     Claim(
         "late stages stay recognisable",
@@ -62,6 +87,7 @@ CLAIMS = (
         "section 4.5, Figure 4",
         "CLIP-IQA of robust ensembles less that of standard ones, late stage, image by image",
         claim_effects.naturalness,
+        of_recognition=False,
     ),
     Claim(
         "transformers transfer worse",
@@ -89,6 +115,7 @@ CLAIMS = (
         claim_effects.spread,
         "below",
         0.05,
+        of_recognition=False,
     ),
     Claim(
         "robust members help",
@@ -97,6 +124,7 @@ CLAIMS = (
         "change of a mixed set's recognizability from no robust member to all, with size and "
         "families held fixed",
         claim_effects.robust_members,
+        of_recognition=False,
     ),
 )
 
@@ -112,7 +140,7 @@ def judge(evidence: RunResults) -> pd.DataFrame:
     pandas.DataFrame
         The columns of the table `claims`, in the order of `CLAIMS`.
     """
-    rows = [_row(claim, claim.effect(evidence)) for claim in CLAIMS]
+    rows = [judged_by(claim, evidence) for claim in CLAIMS]
     frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
     if evidence.plan.config["random_weights"]:
         return frame.assign(verdict=UNTESTABLE, reason="the weights are random")
@@ -127,7 +155,7 @@ def verdict(effect: Effect, confirms: str, threshold: float) -> str:
     return "confirmed" if (confirms == "above") == above else "refuted"
 
 
-def markdown(judged: pd.DataFrame, run: Mapping[str, str]) -> str:
+def markdown(judged: pd.DataFrame, run: Mapping[str, str], grid: pd.DataFrame | None = None) -> str:
     """Return the page ``docs/claims.md``.
 
     Parameters
@@ -136,6 +164,8 @@ def markdown(judged: pd.DataFrame, run: Mapping[str, str]) -> str:
         Frame with the columns of the table `claims`.
     run
         What made it, as `tables.provenance_of` gives it: ``run``, ``version``, ``commit``.
+    grid
+        How many analyses give each verdict, by claim and stage (`multiverse.grid`).
     """
     made = ", ".join(f"{key} `{run[key]}`" for key in ("run", "version", "commit") if key in run)
     warning = [RANDOM_WEIGHTS, ""] if run.get("weights") == RANDOM_WEIGHTS else []
@@ -160,11 +190,15 @@ def markdown(judged: pd.DataFrame, run: Mapping[str, str]) -> str:
         for row in rows
     ]
     for row in rows:
-        lines += ["", f"## {row['claim'].capitalize()}", "", *_paragraph(row)]
+        lines += ["", f"## {row['claim'][0].upper()}{row['claim'][1:]}", "", *_paragraph(row)]
+    if grid is not None and len(grid):
+        lines += ["", *_multiverse(grid)]
     return "\n".join(lines) + "\n"
 
 
-def _row(claim: Claim, found: Effect | str) -> dict[str, Any]:
+def judged_by(claim: Claim, evidence: RunResults) -> dict[str, Any]:
+    """Return the verdict on one claim: a row of the table `claims`."""
+    found = claim.effect(evidence)
     said = {
         "claim": claim.name,
         "statement": claim.statement,
@@ -179,6 +213,20 @@ def _row(claim: Claim, found: Effect | str) -> dict[str, Any]:
     decided = verdict(found, claim.confirms, claim.threshold)
     numbers = {"effect": found.value, "low": found.low, "high": found.high, "n": found.n}
     return said | numbers | {"verdict": decided, "reason": _reason(found, claim)}
+
+
+def _multiverse(grid: pd.DataFrame) -> list[str]:
+    verdicts = [str(name) for name in grid.columns[2:]]
+    return [
+        "## Where the verdicts hold",
+        "",
+        "Number of analyses that give each verdict: three rules, three label spaces, judges with",
+        "trained weights or all. They share their metamers, so that a count is no test.",
+        "",
+        f"| claim | stage | {' | '.join(verdicts)} |",
+        "|---|---" + "|---" * len(verdicts) + "|",
+        *(f"| {' | '.join(map(str, row))} |" for row in grid.itertuples(index=False)),
+    ]
 
 
 def _reason(found: Effect, claim: Claim) -> str:

@@ -27,7 +27,7 @@ def mixed_sets(
     members: Members,
     *,
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     seed: int = 0,
 ) -> pd.DataFrame:
     """Return each set's recognizability by the evaluators held out from it.
@@ -45,7 +45,7 @@ def mixed_sets(
         Conditions of the experiment, as in `analysis.recognizability`.
     members
         The models of each set.
-    rule, ways
+    rule, label_space
         The judgement that counts.
 
     Returns
@@ -53,7 +53,9 @@ def mixed_sets(
     pandas.DataFrame
         The columns of the table `mixed_sets`.
     """
-    judged = recognition[(recognition["rule"] == rule) & (recognition["ways"] == ways)]
+    judged = recognition[
+        (recognition["rule"] == rule) & (recognition["label_space"] == label_space)
+    ]
     chosen = [
         cell
         for _, found in select(cells(judged), {"mixed": conditions})

@@ -59,7 +59,7 @@ def recipe_effects(
 
 def _apart(cell: RecognitionMatrix) -> tuple[Condition, str, str]:
     """Return all that identifies a cell but its recipe."""
-    return replace(cell.condition, recipe=""), cell.rule, cell.ways
+    return replace(cell.condition, recipe=""), cell.rule, cell.label_space
 
 
 def _effects(

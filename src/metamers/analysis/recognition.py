@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamers.storage.tables import CONDITION_KEY, RULES, WAYS
+from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
 
 Members = Mapping[str, Sequence[str]]
 
-_ANSWER = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
+ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
 _LABEL = {"1000": "label", "16_mean": "category", "16_first": "category"}
 _IMAGE = ["references", "image_id"]
 
@@ -27,7 +27,7 @@ def recognition(
     """Return whether each evaluator recognised each metamer, by each rule.
 
     A rule has no row where it asks nothing: `label` where the image has no label, or for 16
-    ways none of the 16; `generator` where a member of the set did not judge the references.
+    spaces none of the 16; `generator` where a member of the set did not judge the references.
 
     Parameters
     ----------
@@ -57,14 +57,16 @@ def recognition(
     judged["member"], judged["same_weights"] = _flags(judged, members, weights)
     names = [*CONDITION_KEY, "image_id", "evaluator"]
     judged[names] = judged[names].astype("category")
-    parts = [_judge(judged, names, rule, ways) for rule in RULES for ways in WAYS]
+    parts = [
+        _judge(judged, names, rule, label_space) for rule in RULES for label_space in LABEL_SPACES
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _with_references(
     predictions: pd.DataFrame, reference_predictions: pd.DataFrame, references: pd.DataFrame
 ) -> pd.DataFrame:
-    answers = [*_ANSWER.values()]
+    answers = [*ANSWERS.values()]
     own = reference_predictions[[*_IMAGE, "evaluator", *answers]]
     judged = predictions[[*CONDITION_KEY, "image_id", "evaluator", *answers]].merge(
         own.rename(columns={name: f"self_{name}" for name in answers}),
@@ -91,14 +93,14 @@ def _majorities(reference_predictions: pd.DataFrame, members: Members) -> pd.Dat
     ]
     if parts:
         return pd.concat(parts, ignore_index=True)
-    answers = [f"generator_{name}" for name in _ANSWER.values()]
+    answers = [f"generator_{name}" for name in ANSWERS.values()]
     return pd.DataFrame(columns=[*_IMAGE, "model_set", *answers])
 
 
 def _majority(rows: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     """Return the answer that most members give; of several, the first member's of them."""
     found: dict[str, Any] = {}
-    for name in _ANSWER.values():
+    for name in ANSWERS.values():
         answers = rows.pivot(index="image_id", columns="evaluator", values=name)[list(models)]
         votes = answers.to_numpy()
         support = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
@@ -130,14 +132,14 @@ def _flags(
     return flags["member"], flags["same_weights"]
 
 
-def _judge(judged: pd.DataFrame, names: list[str], rule: str, ways: str) -> pd.DataFrame:
-    answer = _ANSWER[ways]
-    asked = judged[_LABEL[ways] if rule == "label" else f"{rule}_{answer}"]
+def _judge(judged: pd.DataFrame, names: list[str], rule: str, label_space: str) -> pd.DataFrame:
+    answer = ANSWERS[label_space]
+    asked = judged[_LABEL[label_space] if rule == "label" else f"{rule}_{answer}"]
     known = asked.notna().to_numpy()
     rows = judged.loc[known, [*names, "member", "same_weights"]]
     return rows.assign(
         rule=_constant(rule, RULES, len(rows)),
-        ways=_constant(ways, WAYS, len(rows)),
+        label_space=_constant(label_space, LABEL_SPACES, len(rows)),
         recognised=(judged.loc[known, answer] == asked[known]).to_numpy(dtype=bool),
     )
 

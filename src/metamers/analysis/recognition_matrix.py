@@ -38,7 +38,7 @@ class RecognitionMatrix:
 
     condition: Condition
     rule: str
-    ways: str
+    label_space: str
     evaluators: tuple[str, ...]
     photographs: tuple[str, ...]
     recognised: NDArray[np.float32]
@@ -67,8 +67,8 @@ class RecognitionMatrix:
         return names, self.recognised[chosen].astype(np.float64)
 
     def columns(self) -> dict[str, str]:
-        """Return the condition, the rule and the ways as cells of a table's row."""
-        return self.condition.columns() | {"rule": self.rule, "ways": self.ways}
+        """Return the condition, the rule and the label space as cells of a table's row."""
+        return self.condition.columns() | {"rule": self.rule, "label_space": self.label_space}
 
 
 def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
@@ -79,7 +79,7 @@ def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
     ValueError
         If an evaluator did not judge every image that the others judged.
     """
-    by = [*CONDITION_KEY, "rule", "ways"]
+    by = [*CONDITION_KEY, "rule", "label_space"]
     grouped = recognition.groupby(by, observed=True, sort=True)
     return [_cell(key, rows) for key, rows in grouped]
 

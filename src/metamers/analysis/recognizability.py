@@ -185,8 +185,11 @@ def _gain(
     evaluators, difference = contrast(ensemble, singles)
     if not evaluators:
         return {}
-    low, high = bootstrap.crossed_interval(difference, np.random.default_rng(seed))
-    images = bootstrap.bootstrap_interval(difference.mean(axis=0), np.random.default_rng(seed))
+    low, high = bootstrap.crossed_change_interval(difference, np.random.default_rng(seed))
+    images = np.asarray([low, high])  # of no difference at all, the interval is one over images
+    if difference.any():
+        generator = np.random.default_rng(seed)
+        images = np.asarray(bootstrap.bootstrap_interval(difference.mean(axis=0), generator))
     recognised = ensemble.recognised[np.isin(ensemble.evaluators, evaluators)]
     return {
         "n_images": ensemble.n_images,

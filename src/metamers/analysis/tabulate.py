@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.analysis import claims, mixed_regression, mixed_sets, paper_comparison
+from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, paper_comparison
 from metamers.analysis import recognizability as analysis
+from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
@@ -17,6 +18,9 @@ from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance, tables
+
+EVIDENCE = ("recognition", "image_metrics", "mixed_regression", "power")
+"""Tables that claims rest on."""
 
 CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
 SHARE = 0.9  # of the images, for a condition's to be called metamers
@@ -52,6 +56,7 @@ def recognizability(
         "reference_predictions": reference_predictions,
         "references": references,
         "recognition": recognition,
+        "chance": chance(reference_predictions),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
         "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed),
         "recognizability_by_stage": analysis.by_stage(recognition, plan.experiments, seed),
@@ -75,7 +80,7 @@ def compare_with_paper(
     config: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables ``paper_comparison`` and ``claims`` from a run's other tables."""
+    """Return the tables ``paper_comparison``, ``claims`` and ``claims_multiverse`` of a run."""
     plan = Plan.from_config(config, rows)
     specs = zoo.specs(rows)
     found = {
@@ -103,7 +108,37 @@ def compare_with_paper(
             config["seed"],
         ),
         "claims": claims.judge(RunResults.of(plan, specs, found)),
+        "claims_multiverse": (
+            none["claims_multiverse"]
+            if config["random_weights"]
+            else multiverse.multiverse(plan, specs, found["recognition"])
+        ),
     }
+
+
+def claims_of(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Return the table ``claims`` of a folder of tables.
+
+    Parameters
+    ----------
+    folder
+        Has ``recognition.parquet`` for every condition of the plan, and those of
+        `EVIDENCE` that there are; claims on others are not testable.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no table ``recognition``.
+    """
+    if not (folder / "recognition.parquet").exists():
+        raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
+    paths = {name: folder / f"{name}.parquet" for name in EVIDENCE}
+    found = {
+        name: tables.read(tables.TABLES[name], path, categories=True)
+        for name, path in paths.items()
+        if path.exists()
+    }
+    return claims.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
 
 
 def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
@@ -123,9 +158,12 @@ def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
     )
 
 
-def claims_page(judged: pd.DataFrame, config: Mapping[str, Any]) -> str:
-    """Return the page of claims, in Markdown."""
-    return claims.markdown(judged, provenance.stamp(config))
+def claims_page(
+    judged: pd.DataFrame, config: Mapping[str, Any], found: pd.DataFrame | None = None
+) -> str:
+    """Return the page of claims, in Markdown, with the counts of a table `claims_multiverse`."""
+    grid = None if found is None else multiverse.grid(found)
+    return claims.markdown(judged, provenance.stamp(config), grid)
 
 
 def losses(paths: Iterable[str | Path]) -> pd.DataFrame:

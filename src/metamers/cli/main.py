@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from metamers.cli import doctor, plan, summary, weights, zoo
+from metamers.cli import claims, doctor, plan, summary, weights, zoo
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -21,6 +21,7 @@ app.add_typer(weights.app, name="weights")
 app.add_typer(zoo.app)
 app.add_typer(plan.app)
 app.add_typer(doctor.app)
+app.add_typer(claims.app)
 
 
 @app.command()

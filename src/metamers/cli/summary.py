@@ -10,7 +10,7 @@ import pandas as pd
 
 from metamers.storage import tables
 
-_RULE = {"rule": "self", "ways": "1000"}
+_RULE = {"rule": "self", "label_space": "1000"}
 
 
 def text(run: Path) -> str:
@@ -39,7 +39,7 @@ def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
     """Return the rows of experiment ``main`` by the primary rule, in the configuration's order."""
     path = folder / f"{table.name}.parquet"
     frame = tables.read(table, path)
-    chosen = (frame["rule"] == _RULE["rule"]) & (frame["ways"] == _RULE["ways"])
+    chosen = (frame["rule"] == _RULE["rule"]) & (frame["label_space"] == _RULE["label_space"])
     frame = frame[chosen & (frame["experiment"] == "main")]
     config = json.loads(tables.provenance_of(path).get("config", "{}"))
     ranks = {

@@ -130,7 +130,7 @@ def _size(finding: Finding) -> str:
 
 
 def _vouched(finding: Finding, pins: dict[str, lock.Pin]) -> str:
-    if finding.weights.source == "random":
+    if not finding.weights.has_file:
         return "-"
     pin = pins.get(finding.weights.file)
     if len(verification.pinned_hash(finding.weights)) == 64:

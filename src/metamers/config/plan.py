@@ -91,6 +91,7 @@ class Plan:
             if experiment and "draw" in experiment:
                 drawn = draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
                 sets |= drawn
+            sets |= _alone(experiment or {}, sets)
         return cls(config, zoo, sets)
 
     @classmethod
@@ -118,8 +119,12 @@ class Plan:
     def _cells(self, name: str) -> Iterator[Condition]:
         axes = self.config["experiments"][name]
         drawn = [s for s in self.model_sets if s.startswith(f"{name}_")] if "draw" in axes else []
+        alone = _alone(axes, self.model_sets)
         for recipe, model_set, stage, bound in product(
-            axes["recipes"], axes.get("model_sets", drawn), axes["stages"], axes["bounds"]
+            axes["recipes"],
+            [*axes.get("model_sets", drawn), *alone],
+            axes["stages"],
+            axes["bounds"],
         ):
             yield Condition(axes["references"], recipe, model_set, stage, bound)
 
@@ -244,6 +249,7 @@ class Plan:
             "reference_predictions",
             "predictions",
             "recognition",
+            "chance",
             "recognizability",
             "recognizability_by_set",
             "recognizability_by_stage",
@@ -306,6 +312,17 @@ class Plan:
             for condition in conditions
             for shard in self.shards
         ]
+
+
+def _alone(
+    experiment: Mapping[str, Any], sets: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return a set for each member that an experiment wants alone and has not as it is."""
+    if not experiment.get("members_alone"):
+        return {}
+    listed = [tuple(sets[name]) for name in experiment["model_sets"]]
+    members = dict.fromkeys(model for members in listed for model in members)
+    return {f"alone_{model}": (model,) for model in members if (model,) not in listed}
 
 
 def _random_weights(name: str) -> dict[str, Any]:

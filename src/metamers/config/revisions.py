@@ -14,8 +14,8 @@ SYNTHESIS = 3  # files of metamers say what each image took; no bit of the image
 PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 2  # the claim on 80 images; random weights decide no claim
-FIGURES = 3  # intervals of distances between sets, random weights flagged, titles of recipes
+ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
+FIGURES = 4  # tables with the column `label_space`
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")

@@ -105,6 +105,11 @@ def _experiment(
     yield from _unknown(
         f"{key}.references", [experiment["references"]], config["references"], "draw", "references"
     )
+    for member in {
+        m for s in experiment.get("model_sets", ()) for m in declared["model_sets"].get(s, ())
+    }:
+        if experiment.get("members_alone") and f"alone_{member}" in declared["model_sets"]:
+            yield f"key '{key}.members_alone' makes the set 'alone_{member}', which is declared too"
     for axis, known in declared.items():
         values = experiment.get(axis)
         if values is None:

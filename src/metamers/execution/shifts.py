@@ -103,7 +103,11 @@ class BatchRun:
                     bar.advance(moved, loss=f"{np.nanmean(state.records[-1].losses):.4f}")
                     self._note(part, state)
 
-                return self._make(part, settings, on_turn, stop)
+                made = self._make(part, settings, on_turn, stop)
+                turns_done = part.state.turn if part.state else 0
+                if turns_done < len(plan):  # every image had reached its target
+                    bar.advance((steps[-1] - steps[turns_done]) * len(part.rows))
+                return made
 
             batching.run_batches(self.progress, make, self._save)
 

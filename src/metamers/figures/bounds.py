@@ -22,7 +22,7 @@ from metamers.figures.data import (
     refuse_other_columns,
     set_labels,
 )
-from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
+from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
 from metamers.storage.tables import RECOGNIZABILITY
 from metamers.synthesis.settings import parse_radius
 
@@ -61,7 +61,7 @@ def bounds(
     labels: Labels,
     stages: Sequence[str],
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
     """Return Fig 6: share recognised against bound, a panel per centre and stage.
@@ -77,7 +77,7 @@ def bounds(
         The configuration's section ``bounds``: norm, center and radius of each.
     experiment
         The experiment to draw.
-    labels, stages, rule, ways
+    labels, stages, rule, label_space
         As for `recognizability`.
     flagged
         Conditions that are not metamers: a dagger above their box.
@@ -88,7 +88,7 @@ def bounds(
         If the table has other columns, no such row, or a bound that is not declared.
     """
     refuse_other_columns(table, RECOGNIZABILITY)
-    rows = pick(table, experiment=experiment, rule=rule, ways=ways)
+    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
     unknown = sorted(set(rows["bound"]) - set(rows_of_bounds))
     if unknown:
         raise ValueError(
@@ -109,7 +109,7 @@ def bounds(
         "Recognizability of metamers kept within a bound",
         [
             f"n = {style.spread(rows['n_images'], 'image')}, {models}. "
-            f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."
+            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."
         ],
         [_NOTE, *_idle(list(cards.values())), *style.flag_notes(rows, style.FLAG)],
         width=_width(sizes) * len(stages) + 190,

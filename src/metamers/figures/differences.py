@@ -20,7 +20,7 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
+from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
 from metamers.storage.tables import DIFFERENCE_IN_MEANS, ENSEMBLE_GAIN
 
 _PLAIN, _ADJUSTED = "plain, as in Table 5", "evaluator means removed first"
@@ -84,7 +84,7 @@ def ensemble_gain(
     labels: Labels,
     stages: Sequence[str],
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
     """Return how much more an ensemble's metamers are recognised than a single model's.
@@ -95,7 +95,7 @@ def ensemble_gain(
         Table `ensemble_gain`.
     experiment
         The experiment to draw.
-    labels, stages, rule, ways
+    labels, stages, rule, label_space
         As for `recognizability`.
     flagged
         Conditions of ensembles that are not metamers: open marks.
@@ -106,7 +106,7 @@ def ensemble_gain(
         If the table has other columns, or no such row.
     """
     refuse_other_columns(table, ENSEMBLE_GAIN)
-    rows = pick(table, experiment=experiment, rule=rule, ways=ways)
+    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
     rows["set"] = set_labels(rows, labels)
     rows["flagged"] = is_flagged(rows, flagged)
     names = {"members": _OWN} | dict(labels)
@@ -120,7 +120,7 @@ def ensemble_gain(
             "Difference in share recognised by models held out for both, image by image; "
             f"n = {style.spread(rows['n_images'], 'image')}, "
             f"{style.spread(rows['n_evaluators'], 'held-out model')}.",
-            f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}.",
+            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}.",
         ],
         [_GAIN_RULES, *style.flag_notes(rows, "Open marks")],
         width=700,

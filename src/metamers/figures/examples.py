@@ -24,7 +24,7 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
+from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
 from metamers.storage.tables import CONDITION_KEY, RECOGNITION
 
 METAMER_COLUMNS = (*CONDITION_KEY, "image_id", "image")
@@ -43,7 +43,7 @@ def examples(
     stages: Sequence[str],
     recognition: pd.DataFrame | None = None,
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     side: int = 96,
     title: str = "References and their metamers",
     flagged: Collection[ConditionKey] = (),
@@ -63,7 +63,7 @@ def examples(
     recognition
         Table `recognition`; if given, each picture says how many of the held-out evaluators
         recognise it.
-    rule, ways
+    rule, label_space
         Which rows of `recognition` count.
     side
         Width and height of a picture, in pixels of the chart; it is embedded at twice that.
@@ -79,7 +79,7 @@ def examples(
     """
     _refuse(metamers, METAMER_COLUMNS, "metamers")
     _refuse(references, REFERENCE_COLUMNS, "references")
-    counts = None if recognition is None else _counts(recognition, rule, ways)
+    counts = None if recognition is None else _counts(recognition, rule, label_space)
     rows = _pictures(metamers, references, labels, flagged, side)
     rows["caption"] = "" if counts is None else _captions(rows, counts)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
@@ -87,7 +87,11 @@ def examples(
     images = [n for n in printed(references["image_id"], labels) if n in set(rows["shown"])]
     columns = [_REFERENCE, *shown]
     grid = _grid(sets, columns, side, _CAPTION if counts is not None else 0)
-    notes = [] if counts is None else [_BENEATH + f" {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."]
+    notes = (
+        []
+        if counts is None
+        else [_BENEATH + f" {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."]
+    )
     return style.finish(
         grid.facet(
             column=alt.Column("shown:N", sort=images, title=None), data=inline(rows), spacing=14
@@ -154,9 +158,9 @@ def _pictures(
     return rows.drop(columns=["image"])
 
 
-def _counts(recognition: pd.DataFrame, rule: str, ways: str) -> pd.Series:
+def _counts(recognition: pd.DataFrame, rule: str, label_space: str) -> pd.Series:
     refuse_other_columns(recognition, RECOGNITION)
-    rows = pick(recognition, rule=rule, ways=ways)
+    rows = pick(recognition, rule=rule, label_space=label_space)
     held_out = rows[~rows["member"] & ~rows["same_weights"]]
     counts = held_out.groupby(_PICTURE)["recognised"].agg(["sum", "size"])
     return counts["sum"].astype(str) + " / " + counts["size"].astype(str)

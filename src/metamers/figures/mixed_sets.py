@@ -18,7 +18,7 @@ from metamers.figures.data import (
     refuse_other_columns,
     set_labels,
 )
-from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
+from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
 from metamers.storage.tables import CONDITION_KEY, MIXED_SETS, RECOGNIZABILITY
 
 _HEIGHT = 260
@@ -34,7 +34,7 @@ def mixed_sets(
     experiment: str,
     labels: Labels,
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
     """Return Fig 7: recognizability of each mixed set, sorted, and the histogram of the means.
@@ -49,7 +49,7 @@ def mixed_sets(
         The experiment to draw.
     labels
         Printed labels of models and sets.
-    rule, ways
+    rule, label_space
         As for `recognizability`; those that `table` was made with.
     flagged
         Conditions that are not metamers: open marks.
@@ -61,7 +61,7 @@ def mixed_sets(
     """
     refuse_other_columns(table, MIXED_SETS)
     refuse_other_columns(recognizability, RECOGNIZABILITY)
-    judged = pick(recognizability, experiment=experiment, rule=rule, ways=ways)
+    judged = pick(recognizability, experiment=experiment, rule=rule, label_space=label_space)
     held_out = judged[~judged["member"] & ~judged["same_weights"]]
     rows = _sorted(table, held_out, labels, flagged)
     top = next(limit for limit in _TOPS if rows["q4"].max() <= limit)
@@ -74,7 +74,7 @@ def mixed_sets(
     return style.finish(
         alt.hconcat(_distributions(rows, top), _histogram(rows, top), spacing=12),
         "Recognizability of metamers of mixed model sets",
-        [_reading(rows), f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
+        [_reading(rows), f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."],
         notes,
         width=max(width, 420),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from metamers.figures import style
 from metamers.figures.data import Labels, in_order, inline, pick, printed, refuse_other_columns
-from metamers.figures.recognizability import RULE_TEXT, WAYS_TEXT
+from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
 from metamers.storage.tables import CONDITION_KEY, OPTIMISATION, RECOGNIZABILITY_BY_SET
 
 _MEASURES = {
@@ -28,7 +28,7 @@ def recipes(
     stages: Sequence[str],
     order: Sequence[str],
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     title: str = "Recipes of the solver side by side",
 ) -> alt.VConcatChart:
     """Return recognizability and final loss of an experiment's recipes, a row of panels per set.
@@ -42,7 +42,7 @@ def recipes(
         Tables `recognizability_by_set` and `optimisation`.
     experiment
         The experiment to draw.
-    labels, stages, rule, ways
+    labels, stages, rule, label_space
         As for `recognizability`; labels of recipes too.
     order
         Recipes from top to bottom.
@@ -56,7 +56,7 @@ def recipes(
     """
     refuse_other_columns(by_set, RECOGNIZABILITY_BY_SET)
     refuse_other_columns(optimisation, OPTIMISATION)
-    shares = pick(by_set, experiment=experiment, rule=rule, ways=ways)
+    shares = pick(by_set, experiment=experiment, rule=rule, label_space=label_space)
     shares = shares[shares["group"].isin(["held_out", "members"])]
     rows = pd.concat([_shares(shares), _losses(optimisation, shares)], ignore_index=True)
     rows["set"] = printed(rows["model_set"], labels)
@@ -71,7 +71,7 @@ def recipes(
         chart,
         title,
         [
-            f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}; "
+            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}; "
             f"n = {style.spread(shares['n_images'], 'image')}."
         ],
         ["Rules: 95 % bootstrap intervals over images and models; of the loss, its quartiles."],

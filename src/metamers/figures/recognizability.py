@@ -27,7 +27,7 @@ RULE_TEXT = {
     "label": "the answer is the reference's label",
     "generator": "the answer is that of most of the set's members to the reference",
 }
-WAYS_TEXT = {
+LABEL_SPACE_TEXT = {
     "1000": "1000 classes",
     "16_mean": "16 classes by mean probability",
     "16_first": "16 classes by the most probable class",
@@ -54,7 +54,7 @@ def recognizability(
     labels: Labels,
     stages: Sequence[str],
     rule: str = "self",
-    ways: str = "1000",
+    label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
 ) -> alt.VConcatChart:
     """Return Fig 3: one panel per model set, share recognised against stage.
@@ -73,7 +73,7 @@ def recognizability(
         Printed labels of models and sets; sets appear in its order.
     stages
         Names of the stages, from shallow to deep.
-    rule, ways
+    rule, label_space
         What the answer is compared with; by default the primary rule.
     flagged
         Conditions that are not metamers: their means are open circles.
@@ -85,7 +85,7 @@ def recognizability(
     """
     refuse_other_columns(table, RECOGNIZABILITY)
     refuse_other_columns(by_set, RECOGNIZABILITY_BY_SET)
-    chosen = {"experiment": experiment, "rule": rule, "ways": ways}
+    chosen = {"experiment": experiment, "rule": rule, "label_space": label_space}
     held_out = by_set[by_set["group"] == "held_out"]
     means = held_out[(held_out[list(chosen)] == list(chosen.values())).all(axis=1)]
     rows = _lines(pick(table, **chosen), means, labels, flagged)
@@ -93,7 +93,9 @@ def recognizability(
     columns = _columns(len(sets))
     headings = style.headings(sets, columns)
     rows["panel"] = rows["set"].map(dict(zip(sets, headings, strict=True)))
-    chart = _layers(rows, in_order(set(rows["stage"]), stages), labels, _CHANCE.get(ways)).facet(
+    chart = _layers(
+        rows, in_order(set(rows["stage"]), stages), labels, _CHANCE.get(label_space)
+    ).facet(
         facet=alt.Facet("panel:N", sort=headings, title=None, header=style.panel_header()),
         columns=columns,
         data=inline(rows),
@@ -102,8 +104,8 @@ def recognizability(
     return style.finish(
         chart,
         "Recognizability of metamers by models that did not make them",
-        [f"Recognised: {RULE_TEXT[rule]}, {WAYS_TEXT[ways]}."],
-        _notes(rows, ways),
+        [f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."],
+        _notes(rows, label_space),
         width=max(columns * 215, 380),
     )
 
@@ -203,8 +205,8 @@ def _mean(base: alt.Chart) -> list[alt.Chart]:
     ]
 
 
-def _notes(rows: pd.DataFrame, ways: str) -> list[str]:
+def _notes(rows: pd.DataFrame, label_space: str) -> list[str]:
     notes = ["Interval: 95 % bootstrap over images and evaluators."]
-    if ways in _CHANCE:
-        notes.append(f"Dotted: chance, {_CHANCE[ways]:.4f}.")
+    if label_space in _CHANCE:
+        notes.append(f"Dotted: chance, {_CHANCE[label_space]:.4f}.")
     return notes + style.flag_notes(rows, "Open circles")

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 SHOWN = 50
 
 
+class UnreadableImageError(ValueError):
+    """A file cannot be used as an image; the message names it and says why."""
+
+
 class ImagesError(ValueError):
     """Reference images cannot be had as the configuration says.
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+from metamers.files import read_regular
 from metamers.images.classes import CLASSES, index_of_wnid
 from metamers.images.errors import ImagesError
 
+MAXIMUM_BYTES = 1_000_000_000
 LABELS = "labels.csv"
 
 
-def pictures(root: Path) -> dict[Path, int | None]:
+def labelled_images(root: Path) -> dict[Path, int | None]:
     """Return every file in a folder and below, with its label where there is one.
 
     Hidden files are left out. Labels come from ``labels.csv`` in the folder, which, where it
@@ -63,12 +66,17 @@ def read_labels(path: Path) -> dict[str, int | None]:
     ImagesError
         If the columns are others, a file comes twice, or a label is not one of the 1000.
     """
-    rows = list(csv.reader(read_text(path).splitlines()))
-    columns = rows[0] if rows else []
+    # Not split into lines before: a name in quotes may have a line's end in it.
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise ImagesError([f"{path}, line {reader.line_num}: {error}"]) from error
+    columns = rows[0][1] if rows else []
     file_column, label_column = _columns_of(path, columns)
     labels: dict[str, int | None] = {}
     problems = []
-    for line, row in enumerate(rows[1:], start=2):
+    for line, row in rows[1:]:
         if not row:
             continue
         try:
@@ -110,10 +118,12 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ImagesError
-        If it is not UTF-8.
+        If it is not UTF-8, or cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_regular(path, MAXIMUM_BYTES).decode("utf-8-sig")
+    except OSError as error:
+        raise ImagesError([f"{path}: cannot be read ({error.strerror})"]) from error
     except UnicodeDecodeError as error:
         raise ImagesError([f"{path}: met byte {error.start} of no text, expected UTF-8"]) from error
 
@@ -125,6 +135,8 @@ def _visible_files(root: Path) -> Iterator[Path]:
 
 
 def _columns_of(path: Path, columns: list[str]) -> tuple[str, str]:
+    if len(set(columns)) != len(columns):
+        raise ImagesError([f"{path}: met the columns {columns}, expected each name once"])
     for file, label in (("file", "label"), ("file", "wnid"), ("ImageId", "PredictionString")):
         if file in columns and label in columns:
             return file, label

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,22 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from metamers.files import read_regular
 from metamers.images.crops import Window
+from metamers.images.errors import UnreadableImageError
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""What is read, whatever a file's name says; Pillow would run Ghostscript for PostScript."""
 
 MINIMUM_SIDE = 32
+MAXIMUM_SIDE = 32_768
+"""An image of Pillow's limit of pixels, in one thin line, would be resized to billions of them."""
+
+MAXIMUM_BYTES = 1_000_000_000
 INTERPOLATIONS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
 }
 _RGB_OF_PILLOW = ("1", "L", "CMYK", "YCbCr", "HSV")
 _TRANSPARENT = ("LA", "La", "PA", "RGBA", "RGBa")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112
-
-
-class UnreadableImageError(ValueError):
-    """A file cannot be used as an image; the message names it and says why."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Preprocessing:
         Share of the short side that the square keeps, in (0, 1]: the short side becomes
         ``floor(size / crop)``, for 224 and 0.875 the usual 256.
     interpolation
-        Pillow's filter, antialiased: ``bilinear``, ``bicubic`` or ``lanczos``.
+        Pillow's filter, antialiased: ``bilinear`` or ``bicubic``.
     """
 
     size: int
@@ -95,7 +98,7 @@ def read_image(path: str | Path, preprocessing: Preprocessing) -> NDArray[np.uin
 def read_bytes(path: Path) -> bytes:
     """Return a file's content, or raise `UnreadableImageError`."""
     try:
-        return path.read_bytes()
+        return read_regular(path, MAXIMUM_BYTES)
     except OSError as error:
         raise UnreadableImageError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -117,7 +120,7 @@ def center_crop(
     return _as_array(cropped), "; ".join(notes)
 
 
-def crop(
+def window_crop(
     content: bytes, preprocessing: Preprocessing, window: Window, name: str
 ) -> tuple[NDArray[np.uint8], str]:
     """Return one square of an image file's content, (3, size, size), and how it was made.
@@ -151,16 +154,21 @@ def _decode(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(io.BytesIO(content))
+            picture: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+            _refuse_size(picture, name)
             picture.load()
             frames = getattr(picture, "n_frames", 1)
             turned = picture.getexif().get(_ORIENTATION, 1)
             ImageOps.exif_transpose(picture, in_place=True)
+    except UnreadableImageError:
+        raise
     except UnidentifiedImageError:
-        raise UnreadableImageError(f"{name}: is not an image that Pillow knows") from None
+        raise UnreadableImageError(
+            f"{name}: is not an image; expected is one of {', '.join(FORMATS)}"
+        ) from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"{name}: is too large ({error})") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except Exception as error:  # a made-up file makes Pillow raise any of them
         raise UnreadableImageError(f"{name}: is broken or cut short ({error})") from error
     if frames != 1 and picture.format != "MPO":
         raise UnreadableImageError(f"{name}: has {frames} frames; expected one picture")
@@ -170,11 +178,15 @@ def _decode(content: bytes, name: str) -> tuple[Image.Image, list[str]]:
         notes.append(f"EXIF orientation {turned} applied")
     if picture.mode != "RGB":
         notes.append(f"{picture.mode} to RGB")
-    if min(picture.size) < MINIMUM_SIDE:
-        raise UnreadableImageError(
-            f"{name}: is {picture.width}x{picture.height} pixels; expected {MINIMUM_SIDE} or more"
-        )
     return _to_rgb(picture, name), notes
+
+
+def _refuse_size(picture: Image.Image, name: str) -> None:
+    if not MINIMUM_SIDE <= min(picture.size) <= max(picture.size) <= MAXIMUM_SIDE:
+        raise UnreadableImageError(
+            f"{name}: is {picture.width}x{picture.height} pixels; "
+            f"expected are sides of {MINIMUM_SIDE} to {MAXIMUM_SIDE}"
+        )
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:

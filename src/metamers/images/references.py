@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,33 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metamers.files import write_atomically
 from metamers.images import crops
-from metamers.images import preprocessing as photographs
 from metamers.images.classes import wnids
-from metamers.images.errors import ImagesError
-from metamers.images.preprocessing import Preprocessing, UnreadableImageError, read_image
+from metamers.images.errors import ImagesError, UnreadableImageError
+from metamers.images.preprocessing import Preprocessing, center_crop, read_bytes, window_crop
 from metamers.images.sampling import draw
 from metamers.images.sources import Candidate, candidates
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-__all__ = [
-    "Candidate",
-    "ImagesError",
-    "Preprocessing",
-    "Reference",
-    "UnreadableImageError",
-    "candidates",
-    "check",
-    "draw",
-    "load",
-    "prepare",
-    "read_image",
-    "save",
-    "to_floats",
-    "to_pixels",
-]
 
 
 @dataclass(frozen=True)
@@ -141,14 +123,14 @@ def prepare(
         try:
             content = _content(image)
             if number is None:
-                made = {image.image_id: photographs.center_crop(content, settings, str(image.path))}
+                made = {image.image_id: center_crop(content, settings, str(image.path))}
             else:
                 made = _crops(image, content, settings, number, seed)
         except UnreadableImageError as error:
             problems.append(str(error))
         else:
             rows += [_row(image, name, content, key, note) for key, (_, note) in made.items()]
-            squares += [center_crop for center_crop, _ in made.values()]
+            squares += [square for square, _ in made.values()]
     if problems:
         raise ImagesError(problems)
     return rows, np.stack(squares)
@@ -169,7 +151,7 @@ def save(path: str | Path, ids: Sequence[str], pixels: NDArray[np.uint8]) -> Non
     ValueError
         If the shape or type is another, or the ids do not fit.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as serialized
 
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:
         raise ValueError(
@@ -178,12 +160,8 @@ def save(path: str | Path, ids: Sequence[str], pixels: NDArray[np.uint8]) -> Non
         )
     if len(ids) != len(pixels) or len(set(ids)) != len(ids):
         raise ValueError(f"{path}: {len(set(ids))} different ids for {len(pixels)} images")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     metadata = {"image_ids": json.dumps(list(ids), ensure_ascii=False)}
-    save_file({"pixels": np.ascontiguousarray(pixels)}, unfinished, metadata)
-    unfinished.replace(path)
+    write_atomically(path, serialized({"pixels": np.ascontiguousarray(pixels)}, metadata))
 
 
 def load(path: str | Path) -> tuple[list[str], Tensor]:
@@ -206,20 +184,8 @@ def load(path: str | Path) -> tuple[list[str], Tensor]:
         return json.loads(metadata["image_ids"]), file.get_tensor("pixels")
 
 
-def to_floats(pixels: Tensor) -> Tensor:
-    """Return 8-bit images as float32 in [0, 1]."""
-    return pixels.float() / 255
-
-
-def to_pixels(images: Tensor) -> Tensor:
-    """Return images in [0, 1] as 8-bit, rounded to the nearest level; outside is cut off."""
-    import torch
-
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
-
-
 def _content(image: Candidate) -> bytes:
-    content = photographs.read_bytes(image.path)
+    content = read_bytes(image.path)
     sha256 = hashlib.sha256(content).hexdigest()
     if image.sha256 not in (None, sha256):
         raise UnreadableImageError(f"{image.path}: sha256 is {sha256}, expected {image.sha256}")
@@ -231,7 +197,7 @@ def _crops(
 ) -> dict[str, tuple[NDArray[np.uint8], str]]:
     """Return crops of a photograph, and how each was made, by their ids."""
     return {
-        crops.crop_id(image.image_id, index): photographs.crop(
+        crops.crop_id(image.image_id, index): window_crop(
             content, settings, crops.window(image.image_id, index, seed), str(image.path)
         )
         for index in range(number)

@@ -6,8 +6,9 @@ each a file with its name and its label, from which `metamers.images.sampling` d
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import pairwise
@@ -19,6 +20,7 @@ from metamers.images.classes import category_of, read_package_table
 from metamers.images.crops import is_crop
 from metamers.images.errors import ImagesError
 
+_NOT_IN_NAMES = {"Cc", "Cs", "Zl", "Zp"}  # control characters, no Unicode, ends of lines
 EMBEDDED_PACKAGE = "foolbox"
 KEYS = {
     "embedded": ("files",),
@@ -97,11 +99,25 @@ def _refuse_names(found: Sequence[Candidate]) -> None:
         for candidate in found
         if is_crop(candidate.image_id)
     ]
-    for candidate in found:
-        try:
-            candidate.source.encode()
-        except UnicodeEncodeError:
-            problems.append(f"{str(candidate.path)!r}: the file's name is not valid Unicode")
+    problems += [
+        f"{str(candidate.path)!r}: the file's name is not valid Unicode, or has a line's end or "
+        "another control character in it"
+        for candidate in found
+        if {unicodedata.category(letter) for letter in candidate.source} & _NOT_IN_NAMES
+    ]
+    if problems:
+        raise ImagesError(problems)
+
+
+def _refuse_links(paths: Iterable[Path], root: Path) -> None:
+    """Refuse links that lead out of a folder, whose files its author could not have read."""
+    inside = root.resolve()
+    problems = [
+        f"{path}: is a link to {str(target)!r}, outside of {str(root)!r}; put the file there"
+        for path in paths
+        for target in [path.resolve()]
+        if not target.is_relative_to(inside)
+    ]
     if problems:
         raise ImagesError(problems)
 
@@ -139,6 +155,7 @@ def _embedded(data: Mapping[str, Any]) -> list[Candidate]:
 def _imagenet(data: Mapping[str, Any]) -> list[Candidate]:
     root = _folder_of(data)
     labels = imagenet.validation_labels(root, data.get("ground_truth"), data.get("synsets"))
+    _refuse_links(labels, root)
     return [
         Candidate(path.stem, path, path.relative_to(root).as_posix(), label)
         for path, label in labels.items()
@@ -147,9 +164,11 @@ def _imagenet(data: Mapping[str, Any]) -> list[Candidate]:
 
 def _folder(data: Mapping[str, Any]) -> list[Candidate]:
     root = _folder_of(data)
+    labels = folder.labelled_images(root)
+    _refuse_links(labels, root)
     return [
         Candidate(source, path, source, label)
-        for path, label in folder.pictures(root).items()
+        for path, label in labels.items()
         for source in [folder.name_within(root, path)]
     ]
 

@@ -26,14 +26,22 @@ class Classifier(nn.Module):
     """A network, and before it the normalisation that it was trained with.
 
     Takes images, ``(n, 3, side, side)`` in [0, 1], and returns logits, ``(n, 1000)``.
+
+    Attributes
+    ----------
+    name
+        The model's, for error messages.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, normalisation: Normalisation | None) -> None:
+    def __init__(
+        self, network: nn.Module, normalisation: Normalisation | None, name: str = ""
+    ) -> None:
         super().__init__()
         self.network = network
+        self.name = name or type(network).__name__
         mean, std = (normalisation.mean, normalisation.std) if normalisation else ((0.0,), (1.0,))
         self.normalised = normalisation is not None
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -45,7 +53,8 @@ class Classifier(nn.Module):
         Raises
         ------
         ValueError
-            If the network gives anything else.
+            If the network gives anything else; without gradients, also if a logit is NaN or
+            infinite (with gradients the solver looks at the loss, once for many steps).
         """
         if self.normalised:
             images = (images - self.mean) / self.std
@@ -53,8 +62,14 @@ class Classifier(nn.Module):
         if not isinstance(logits, Tensor) or logits.shape[1:] != (CLASSES,):
             met = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
-                f"the network gave {met}; expected are the logits of ImageNet's classes, "
+                f"model {self.name!r} gave {met}; expected are the logits of ImageNet's classes, "
                 f"{(len(images), CLASSES)} ({HELP})"
+            )
+        if not torch.is_grad_enabled() and not logits.is_meta and not logits.isfinite().all():
+            count = int((~logits.isfinite()).any(dim=1).sum())
+            raise ValueError(
+                f"model {self.name!r} gave NaN or infinite logits for {count} of {len(images)} "
+                f"images; look at its weights and normalisation ({HELP})"
             )
         return logits
 
@@ -88,28 +103,32 @@ def architecture(name: str) -> nn.Module:
 
 
 def build(spec: ModelSpec) -> Classifier:
-    """Return the row's architecture with random weights, in evaluation mode, frozen.
+    """Return the row's architecture as it is built, in evaluation mode, frozen.
 
     Weights of source ``random`` are drawn from the row's seed by Kaiming's normal rule, so
-    the same row always gives the same network.
+    the same row always gives the same network; those of source ``factory`` are what the
+    architecture's function has loaded.
 
     Raises
     ------
     ValueError
-        If the number of parameters is not the row's.
+        If the number of parameters is not the row's, or weights of source ``factory`` are those of
+        a library's architecture, which loads none, or NaN or infinite.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.weights.seed)
         network = architecture(spec.architecture)
         if spec.weights.source == "random":
             draw_kaiming_normal(network)
+    if spec.weights.source == "factory":
+        _require_loaded(spec, network)
     count = sum(parameter.numel() for parameter in network.parameters())
     if spec.parameters and count != spec.parameters:
         raise ValueError(
             f"model {spec.name!r}: {spec.architecture} has {count:,} parameters; "
             f"its row expects {spec.parameters:,}"
         )
-    return _freeze(Classifier(network, spec.normalisation))
+    return _freeze(Classifier(network, spec.normalisation, spec.name))
 
 
 def load_model(
@@ -162,7 +181,7 @@ def load_pretrained(
     WeightsError
         If the file cannot be had, or is not what the row means; the subclass says in which way.
     """
-    if spec.weights.source == "random":
+    if not spec.weights.has_file:
         return load(spec, None)
     path = weights_cache.locate(spec.weights, cache, options)
     with weights_cache.rejecting(spec.weights, path, cache):
@@ -177,7 +196,8 @@ def load(spec: ModelSpec, path: Path | None) -> Classifier:
     spec
         The row.
     path
-        The verified file of the weights; ``None`` only for weights of source ``random``.
+        The verified file of the weights; ``None`` only for those without one: of source
+        ``random`` or ``factory``.
 
     Raises
     ------
@@ -187,7 +207,7 @@ def load(spec: ModelSpec, path: Path | None) -> Classifier:
     from metamers.models.weights.state_dict import state_dict
 
     classifier = build(spec)
-    if spec.weights.source == "random":
+    if not spec.weights.has_file:
         return classifier
     if path is None:
         raise ValueError(f"model {spec.name!r}: no file of weights was given")
@@ -203,6 +223,17 @@ def draw_kaiming_normal(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+
+
+def _require_loaded(spec: ModelSpec, network: nn.Module) -> None:
+    if not spec.architecture.startswith("import:"):
+        raise ValueError(
+            f"model {spec.name!r}: weights.source is 'factory', but {spec.architecture!r} is not a "
+            f"function of yours that loads weights; expected is 'import:module:function' ({HELP})"
+        )
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"model {spec.name!r}: {name!r} has NaN or infinite numbers")
 
 
 def _freeze(classifier: Classifier) -> Classifier:

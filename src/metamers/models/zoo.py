@@ -57,7 +57,8 @@ class Weights:
     source
         ``package`` (installed), ``sdist`` (a file in a source package), ``url``,
         ``huggingface`` (the URL names the commit), ``archive`` (a member of a tar at a URL),
-        ``gdrive``, ``local`` (a path of the user's) or ``random`` (drawn from a seed).
+        ``gdrive``, ``local`` (a path of the user's), ``factory`` (the architecture's own function
+        loads them) or ``random`` (drawn from a seed).
     file
         Name in the cache, of one model only.
     path
@@ -82,6 +83,11 @@ class Weights:
     seed: int = 0
     note: str = ""
     layout: Layout = field(default_factory=Layout)
+
+    @property
+    def has_file(self) -> bool:
+        """Return whether there is a file to locate and verify."""
+        return self.source not in ("factory", "random")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ IMAGES_HELD = 7
 FLOAT, BYTE = 4, 1
 # Parquet of the quickstart: a file with its schema, and a row of traces in a large file.
 FILE_BYTES, TRACE_ROW_BYTES, TABLE_ROW_BYTES = 9_000, 8, 24
-LOCAL_WEIGHTS = ("package", "local", "random")
+LOCAL_WEIGHTS = ("package", "local", "factory", "random")
 
 Costs = Mapping[tuple[str, str], "StepCost"]
 

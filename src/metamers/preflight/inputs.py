@@ -53,11 +53,7 @@ def _images(config: Mapping[str, Any]) -> list[str]:
 def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return one table of missing weights, where they cannot be fetched on the way."""
     cache = cache_folder(config["weights_cache"])
-    filed = {
-        name: spec.weights
-        for name, spec in zoo.specs(rows).items()
-        if spec.weights.source != "random"
-    }
+    filed = {name: spec.weights for name, spec in zoo.specs(rows).items() if spec.weights.has_file}
     fetchable = not DownloadOptions.of().offline
     lacking = {
         finding.model: finding.weights

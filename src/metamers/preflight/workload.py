@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metamers.config.plan import Condition, Plan
-from metamers.images import references as images
+from metamers.images import sampling, sources
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.settings import SynthesisSettings
 
@@ -59,7 +59,7 @@ def image_counts(config: Mapping[str, Any], draws: list[str]) -> dict[str, int]:
 
     Raises
     ------
-    metamers.images.references.ImagesError
+    metamers.images.errors.ImagesError
         If the source is not there, or has too few images.
     """
     return {name: _image_count(config, name) for name in draws}
@@ -71,7 +71,7 @@ def _image_count(config: Mapping[str, Any], name: str) -> int:
         return draw["limit"]
     if {"categories", "per_class"} <= draw.keys():
         return draw["categories"] * draw["per_class"]
-    return len(images.draw(images.candidates(config["data"]), draw, config["seed"], name))
+    return len(sampling.draw(sources.candidates(config["data"]), draw, config["seed"], name))
 
 
 def jobs(plan: Plan) -> dict[str, int]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 RULES = ("self", "label", "generator")
-WAYS = ("1000", "16_mean", "16_first")
+LABEL_SPACES = ("1000", "16_mean", "16_first")
 GROUPS = ("held_out", "members", "all")
+JUDGES = ("trained", "all")
 REGRESSIONS = ("composition", "members")
 VERDICTS = ("confirmed", "refuted", "undecided", "not testable with these models")
 COMPARISONS = (
@@ -69,7 +70,12 @@ HIGH = column("high", pa.float64(), "upper end of the 95 % bootstrap interval", 
 RULE = column(
     "rule", pa.string(), "what the answer is compared with (docs/evaluation.md)", allowed=RULES
 )
-WAY = column("ways", pa.string(), "classes told apart, and for 16 the decision rule", allowed=WAYS)
+LABEL_SPACE = column(
+    "label_space",
+    pa.string(),
+    "classes told apart, and for 16 the decision rule",
+    allowed=LABEL_SPACES,
+)
 
 ANSWER = [
     EVALUATOR,

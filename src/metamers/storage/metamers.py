@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from metamers.execution.checkpoints import write_whole
+from metamers.files import write_atomically
 
 # Arrays with a row for each image.
 PER_IMAGE = ("losses_before", "losses_after", "losses_stored", "steps", "evaluations")
@@ -66,7 +66,7 @@ def save(path: str | Path, metamers: Metamers) -> None:
         "models": json.dumps(list(metamers.models)),
         "notes": json.dumps(metamers.notes, sort_keys=True),
     }
-    write_whole(Path(path), safetensors.torch.save(tensors, metadata))
+    write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
 def load(paths: str | Path | Sequence[str | Path]) -> Metamers:

@@ -12,13 +12,14 @@ from metamers.storage.columns import (
     GROUPS,
     HIGH,
     IMAGE,
+    JUDGES,
+    LABEL_SPACE,
     LOW,
     MEMBER,
     REGRESSIONS,
     RULE,
     SAME_WEIGHTS,
     VERDICTS,
-    WAY,
     Table,
     column,
 )
@@ -34,11 +35,27 @@ RECOGNITION = Table(
             MEMBER,
             SAME_WEIGHTS,
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("recognised", pa.bool_(), "the answer is the one that the rule asks for"),
         ]
     ),
-    (*CONDITION_KEY, "image_id", "evaluator", "rule", "ways"),
+    (*CONDITION_KEY, "image_id", "evaluator", "rule", "label_space"),
+)
+
+CHANCE = Table(
+    "chance",
+    "Recognition by chance, by the rule `self`: agreement of an evaluator's own answers to "
+    "references with its answers to others.",
+    pa.schema(
+        [
+            CONDITION[0],
+            EVALUATOR,
+            LABEL_SPACE,
+            column("n_images", pa.int32(), "reference images"),
+            column("chance", pa.float64(), "share of pairs of references answered alike"),
+        ]
+    ),
+    ("references", "evaluator", "ways"),
 )
 
 RECOGNIZABILITY = Table(
@@ -52,7 +69,7 @@ RECOGNIZABILITY = Table(
             MEMBER,
             SAME_WEIGHTS,
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images that the rule applies to"),
             column("recognizability", pa.float64(), "share recognised", unit="0..1"),
             column(
@@ -69,7 +86,7 @@ RECOGNIZABILITY = Table(
             ),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "evaluator", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "evaluator", "rule", "label_space"),
 )
 
 RECOGNIZABILITY_BY_SET = Table(
@@ -81,7 +98,7 @@ RECOGNIZABILITY_BY_SET = Table(
             *CONDITION,
             column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators"),
             column("mean", pa.float64(), "mean over images and evaluators", unit="0..1"),
@@ -90,7 +107,7 @@ RECOGNIZABILITY_BY_SET = Table(
             HIGH,
         ]
     ),
-    ("experiment", *CONDITION_KEY, "group", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "group", "rule", "label_space"),
 )
 
 RECOGNIZABILITY_BY_STAGE = Table(
@@ -102,7 +119,7 @@ RECOGNIZABILITY_BY_STAGE = Table(
             *(field for field in CONDITION if field.name != "model_set"),
             column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_sets", pa.int32(), "model sets"),
             column("n_evaluators", pa.int32(), "evaluators that are in the group for some set"),
             column("n_images", pa.int32(), "images"),
@@ -117,7 +134,7 @@ RECOGNIZABILITY_BY_STAGE = Table(
             HIGH,
         ]
     ),
-    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "ways"),
+    ("experiment", "references", "recipe", "stage", "bound", "group", "rule", "label_space"),
 )
 
 ENSEMBLE_GAIN = Table(
@@ -130,7 +147,7 @@ ENSEMBLE_GAIN = Table(
             column("against", pa.string(), "single set compared with; `members`: mean of its own"),
             column("singles", pa.list_(pa.string()), "the single sets that this means"),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
             column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
@@ -142,7 +159,7 @@ ENSEMBLE_GAIN = Table(
             column("images_high", pa.float64(), "upper end, images only: these evaluators alone"),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "against", "rule", "ways"),
+    ("experiment", *CONDITION_KEY, "against", "rule", "label_space"),
 )
 
 RECIPE_EFFECTS = Table(
@@ -154,7 +171,7 @@ RECIPE_EFFECTS = Table(
             *CONDITION,
             column("baseline", pa.string(), "recipe compared with: the experiment's first"),
             RULE,
-            WAY,
+            LABEL_SPACE,
             column("group", pa.string(), "evaluators", allowed=GROUPS),
             column("n_images", pa.int32(), "images"),
             column("n_evaluators", pa.int32(), "evaluators of the group"),
@@ -165,7 +182,7 @@ RECIPE_EFFECTS = Table(
             column("high", pa.float64(), "upper end of its 95 % interval, images and evaluators"),
         ]
     ),
-    ("experiment", *CONDITION_KEY, "rule", "ways", "group"),
+    ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
 )
 
 MIXED_SETS = Table(
@@ -270,4 +287,24 @@ CLAIMS = Table(
         ]
     ),
     ("claim",),
+)
+
+CLAIMS_MULTIVERSE = Table(
+    "claims_multiverse",
+    "Verdicts on the claims that rest on recognition, under each way to analyse it.",
+    pa.schema(
+        [
+            column("claim", pa.string(), "short name, as in `claims`"),
+            RULE,
+            LABEL_SPACE,
+            column("stage", pa.string(), "the one stage that counts, or `all`"),
+            column("judges", pa.string(), "evaluators that count", allowed=JUDGES),
+            column("effect", pa.float64(), "the effect"),
+            LOW,
+            HIGH,
+            column("n", pa.string(), "what it was computed from"),
+            column("verdict", pa.string(), "by the interval", allowed=VERDICTS),
+        ]
+    ),
+    ("claim", "rule", "ways", "stage", "judges"),
 )

@@ -20,9 +20,9 @@ from metamers.storage.columns import (
     CONDITION,
     CONDITION_KEY,
     GROUPS,
+    LABEL_SPACES,
     RULES,
     VERDICTS,
-    WAYS,
     Table,
     column,
 )
@@ -41,7 +41,9 @@ from metamers.storage.raw_tables import (
     TRACES,
 )
 from metamers.storage.result_tables import (
+    CHANCE,
     CLAIMS,
+    CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
     MIXED_REGRESSION,
@@ -56,7 +58,9 @@ from metamers.storage.result_tables import (
 
 __all__ = [
     "ACCURACY",
+    "CHANCE",
     "CLAIMS",
+    "CLAIMS_MULTIVERSE",
     "COMPARISONS",
     "CONDITION",
     "CONDITION_KEY",
@@ -65,6 +69,7 @@ __all__ = [
     "GRADIENT_AGREEMENT",
     "GROUPS",
     "IMAGE_METRICS",
+    "LABEL_SPACES",
     "LIKENESS",
     "MIXED_REGRESSION",
     "MIXED_SETS",
@@ -85,7 +90,6 @@ __all__ = [
     "TABLES",
     "TRACES",
     "VERDICTS",
-    "WAYS",
     "Table",
     "column",
     "dictionary_of",
@@ -106,6 +110,7 @@ TABLES = {
         GRADIENT_AGREEMENT,
         OPTIMISATION,
         RECOGNITION,
+        CHANCE,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
@@ -121,6 +126,7 @@ TABLES = {
         MIXED_REGRESSION,
         PAPER_COMPARISON,
         CLAIMS,
+        CLAIMS_MULTIVERSE,
     )
 }
 _ROWS_AT_ONCE = 1_000_000

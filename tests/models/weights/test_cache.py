@@ -551,3 +551,16 @@ def test_random_row_needs_no_file(models, cache):
     drawn = replace(spec, weights=Weights(source="random", seed=1))
     met = load_pretrained(drawn, cache, OFFLINE)
     assert sum(parameter.numel() for parameter in met.parameters()) == spec.parameters
+
+
+def test_weights_of_a_factory_are_generated_and_have_no_file(models, cache):
+    row = zoo.read(models)["away"] | {"name": "own", "weights": {"source": "factory"}}
+    row["architecture"] = "import:mine:net"
+    weights = zoo.ModelSpec.of(row).weights
+    (finding,) = survey.survey({"own": weights}, cache)
+    assert (finding.state, finding.note) == ("generated", "by its factory")
+    assert survey.note(row, cache) == {
+        "model": "own",
+        "source": "factory",
+        "factory": "import:mine:net",
+    }

@@ -42,7 +42,7 @@ def fetch_all(rows: Mapping[str, Weights], cache: Path, access: DownloadOptions)
         One error for all rows that failed; offline, one table of all that is missing.
     """
     refuse_shared_names(rows)
-    filed = {model: weights for model, weights in rows.items() if weights.source != "random"}
+    filed = {model: weights for model, weights in rows.items() if weights.has_file}
     missing = [f for f in survey(filed, cache) if f.state == "missing"]
     if missing and access.offline:
         raise MissingWeightsError(missing_table({f.model: f.weights for f in missing}, cache))
@@ -74,6 +74,8 @@ def note(row: Mapping[str, Any], cache: Path) -> dict[str, str]:
     weights = ModelSpec.of(row).weights
     if weights.source == "random":
         return {"model": row["name"], "source": "random", "seed": str(weights.seed)}
+    if not weights.has_file:
+        return {"model": row["name"], "source": weights.source, "factory": row["architecture"]}
     path = locate(weights, cache)
     digest = verification.check(path, weights, "", cache / "verified")
     return {"model": row["name"], "file": path.name, "sha256": digest}
@@ -99,8 +101,9 @@ def refuse_shared_names(rows: Mapping[str, Weights]) -> None:
 
 
 def _find(model: str, weights: Weights, cache: Path, rehash: bool) -> Finding:
-    if weights.source == "random":
-        return Finding(model, weights, Path(), "generated", f"from seed {weights.seed}")
+    if not weights.has_file:
+        how = "by its factory" if weights.source == "factory" else f"from seed {weights.seed}"
+        return Finding(model, weights, Path(), "generated", how)
     try:
         path = target(weights, cache)
         if not path.is_file():

@@ -1,0 +1,43 @@
+"""The command ``metamers claims``: verdicts on any folder of tables, without a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metamers.config import configurations, validation
+from metamers.config.plan import Plan
+
+app = typer.Typer(help="Judge the paper's claims.", no_args_is_help=True)
+
+
+@app.command("claims")
+def judge_claims(
+    tables: Annotated[Path, typer.Option(help="Folder of tables, of a run or of others' data.")],
+    configfile: Annotated[
+        list[Path] | None,
+        typer.Option(help="Laid over the default configuration, as Snakemake does; repeatable."),
+    ] = None,
+    default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
+        "config/config.yaml"
+    ),
+    as_json: Annotated[bool, typer.Option("--json", help="Rows of the table, as JSON.")] = False,
+) -> None:
+    """Judge the paper's claims on a folder of tables, of which `recognition` is needed."""
+    from metamers.analysis import tabulate
+
+    base = default.resolve().parent.parent
+    try:
+        config = configurations.read(configfile or [], default)
+        rows = validation.rows_of(config, base)
+        validation.require(config, rows, base)
+        judged = tabulate.claims_of(tables, Plan.from_config(config, rows))
+    except (ValueError, FileNotFoundError) as error:
+        raise typer.BadParameter(str(error)) from error
+    if as_json:
+        typer.echo(json.dumps(json.loads(judged.to_json(orient="records")), indent=1))
+    else:
+        typer.echo(tabulate.claims_page(judged, config))

@@ -1,0 +1,97 @@
+"""The same metamers, analysed in each way, and what is said of them."""
+
+import pandas as pd
+import pytest
+from judged import recognition
+
+from metamers.analysis import claims, multiverse
+from metamers.config.plan import Plan
+from metamers.models.zoo import ModelSpec, Weights
+from metamers.storage import tables
+
+SETS = {"single": ["c1"], "cnn": ["c1", "c2"]}
+MODELS = ("c1", "c2", "e1", "e2", "e3", "e4", "e5", "random")
+GAIN = "CNN ensembles transfer better"
+
+
+def plan():
+    main = {"references": "photographs", "recipes": ["main"], "bounds": ["unbounded"]}
+    main |= {"model_sets": list(SETS), "stages": ["early", "late"]}
+    config = {
+        "seed": 0,
+        "random_weights": False,
+        "stages": {"early": 0.2, "late": 0.8},
+        "bounds": {"unbounded": {"norm": "linf", "center": "initial", "radius": 10000}},
+        "evaluators": list(MODELS),
+        "experiments": {"main": main},
+    }
+    return Plan(config, {}, {name: tuple(models) for name, models in SETS.items()})
+
+
+def zoo():
+    weights = Weights("random")
+    training = {name: "random" if name == "random" else "standard" for name in MODELS}
+    return {
+        n: ModelSpec(n, n, "cnn", training[n], "own:none", 0, (), None, weights) for n in MODELS
+    }
+
+
+@pytest.fixture(scope="module")
+def found():
+    """A gain of .5 at the late stage alone by the rule self, a loss of .5 there by the label."""
+    rules = {"self": {"single": 0.3, "cnn": 0.8}, "label": {"single": 0.8, "cnn": 0.3}}
+    parts = []
+    for rule, late in rules.items():
+        shares = {
+            c: dict.fromkeys(MODELS, late[c.model_set] if c.stage == "late" else 0.5)
+            | {"random": 1.0}
+            for c in plan().conditions
+        }
+        parts.append(recognition(shares, SETS, n_images=40).assign(rule=rule))
+    return multiverse.multiverse(plan(), zoo(), pd.concat(parts))
+
+
+def chosen(found, rule, stage, judges="trained"):
+    where = {"claim": GAIN, "rule": rule, "stage": stage, "judges": judges}
+    for name, value in where.items():
+        found = found[found[name] == value]
+    (only,) = found.to_dict("records")
+    return only
+
+
+def test_effect_at_one_stage_is_found_there_and_halved_in_all(found):
+    assert chosen(found, "self", "early")["verdict"] == "undecided"
+    assert chosen(found, "self", "late")["effect"] == pytest.approx(0.5)
+    assert chosen(found, "self", "all")["effect"] == pytest.approx(0.25)
+
+
+def test_another_rule_may_say_the_opposite(found):
+    assert chosen(found, "self", "late")["verdict"] == "confirmed"
+    assert chosen(found, "label", "late")["verdict"] == "refuted"
+
+
+def test_judges_with_random_weights_shrink_the_effect_where_they_count(found):
+    assert chosen(found, "self", "late", "all")["effect"] == pytest.approx(0.5 * 5 / 6)
+
+
+def test_rule_without_answers_has_no_row(found):
+    assert set(found["rule"]) == {"self", "label"}
+
+
+def test_grid_counts_each_analysis_once(found):
+    counts = multiverse.grid(found)
+    assert counts.iloc[:, 2:].to_numpy().sum() == len(found)
+    late = counts[(counts["claim"] == GAIN) & (counts["stage"] == "late")].iloc[0]
+    assert (late["confirmed"], late["refuted"]) == (2, 2)
+
+
+def test_page_shows_where_verdicts_hold(found):
+    judged = pd.DataFrame(columns=tables.CLAIMS.schema.names)
+    page = claims.markdown(judged, {"run": "quick"}, multiverse.grid(found))
+    assert f"| {GAIN} | late | 2 | 0 | 2 |" in page
+
+
+def test_frame_is_the_declared_table(found, tmp_path):
+    path = tmp_path / "claims_multiverse.parquet"
+    tables.write(tables.CLAIMS_MULTIVERSE, found, path)
+    assert len(tables.read(tables.CLAIMS_MULTIVERSE, path)) == len(found)
