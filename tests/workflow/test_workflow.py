@@ -177,6 +177,28 @@ def test_changed_recipe_reruns_its_conditions(finished, tmp_path):
     assert jobs["synthesize_metamers"] == 3 * 2
 
 
+def test_margin_of_the_gate_makes_no_metamer_anew(finished, tmp_path):
+    jobs = planned(finished, configs=overlay(tmp_path, accuracy_gate={"margin": 0.001}))
+    assert jobs["check_accuracy"] == 1
+    assert not {"synthesize_metamers", "predict_references", "evaluate_models"} & set(jobs)
+
+
+@pytest.mark.parametrize(
+    "other", [{"evaluation": {"batch_size": 3}}, {"accuracy_gate": {"margin": 0.001}}, {}]
+)
+def test_change_of_steps_is_not_hidden_by_another_change(finished, tmp_path, other):
+    recipe = {"main": {"budget": {"total_steps": 8}}}
+    jobs = planned(finished, configs=overlay(tmp_path, recipes=recipe, **other))
+    # Two sets at two stages, and one more bound; two shards of each.
+    assert jobs["synthesize_metamers"] == 5 * 2
+    assert jobs["evaluate_models"] == 1
+
+
+def test_batch_size_of_evaluation_makes_nothing_but_tables_anew(finished, tmp_path):
+    jobs = planned(finished, configs=overlay(tmp_path, evaluation={"batch_size": 3}))
+    assert not {"synthesize_metamers", "predict_references", "evaluate_models"} & set(jobs)
+
+
 def test_wrong_configuration_stops_before_any_job(tmp_path):
     configs = overlay(tmp_path, experiments={"main": {"stages": ["deep"]}}, seeed=1)
     done = snakemake(tmp_path, check=False, configs=configs)

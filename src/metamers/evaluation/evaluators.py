@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,17 +117,18 @@ class ConditionImages:
     depth: float
     with_power: bool = False
 
-    def key(self, evaluator: Mapping[str, Any], revision: int) -> str:
+    def key(self, evaluator: Mapping[str, Any], revision: int, seed: int) -> str:
         """Return what this condition's results by one evaluator are known by."""
         return provenance.digest(
             [
                 metamer_files.content_digest(self.metamers),
                 self.condition.columns(),
-                int(self.reference_pixels.to(torch.int64).sum()),
+                hashlib.sha256(self.reference_pixels.contiguous().numpy().tobytes()).hexdigest(),
                 dict(evaluator),
                 self.depth,
                 self.with_power,
                 revision,
+                seed,
             ]
         )
 
@@ -218,14 +220,14 @@ def evaluate(
     """
     parts: dict[str, list[pd.DataFrame]] = {}
     for row in evaluators:
-        missing = [s for s in subjects if not store.has(s.key(row, revision))]
+        missing = [s for s in subjects if not store.has(s.key(row, revision, seed))]
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
         if missing:
             evaluator = Evaluator.of(row, cache, device, batch_size)
             for subject, frames in evaluate_conditions(evaluator, missing, seed):
-                store.put(subject.key(row, revision), frames)
+                store.put(subject.key(row, revision, seed), frames)
         for subject in subjects:
-            for name, frame in store.get(subject.key(row, revision)).items():
+            for name, frame in store.get(subject.key(row, revision, seed)).items():
                 parts.setdefault(name, []).append(frame)
     return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 
