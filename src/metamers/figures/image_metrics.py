@@ -15,6 +15,7 @@ from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
     Labels,
+    NothingToDrawError,
     in_order,
     inline,
     is_flagged,
@@ -108,7 +109,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return mean and interval of each condition and metric; n is 0 for a value of a set."""
     finite = rows[np.isfinite(rows["value"].astype(float))]
     if finite.empty:
-        raise ValueError("no metric of the table is computed: there is nothing to draw")
+        raise NothingToDrawError("no metric of the table is computed: there is nothing to draw")
     groups = finite.groupby(_CELL, sort=False)
     means = groups[["value", "low", "high"]].mean()
     means["n"] = groups["image_id"].count()  # of a set's own value 0: it has no image

@@ -12,6 +12,7 @@ from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
     Labels,
+    NothingToDrawError,
     in_order,
     inline,
     is_flagged,
@@ -148,7 +149,7 @@ def _log_scale(rows: pd.DataFrame) -> alt.Scale:
     values = rows[[name for name in ("low", "high", "before") if name in rows]].to_numpy(float)
     values = values[np.isfinite(values)]
     if values.size == 0:
-        raise ValueError("no loss is finite and above 0: there is nothing to draw")
+        raise NothingToDrawError("no loss is finite and above 0: there is nothing to draw")
     low, high = float(values.min()), float(values.max())
     return alt.Scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
 
