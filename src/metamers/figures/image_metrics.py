@@ -31,6 +31,10 @@ _OWN_FEATURES = (
     "Distances in a model's features are small for sets of which the model is a member: their "
     "metamers were made to match it."
 )
+_DIRECTION = (
+    "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
+    "a poor value is no failure of it."
+)
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",
@@ -92,6 +96,7 @@ def image_metrics(
         "Image metrics of metamers",
         [_reading(rows)],
         [
+            _DIRECTION,
             *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
             *_missing(table, cards),
             *_left_out(table, cards),

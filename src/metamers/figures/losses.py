@@ -194,7 +194,8 @@ def _dots(rows: pd.DataFrame, order: list[str]) -> style.Layers:
         grid=False,
     )
     base = alt.Chart().encode(y=alt.Y("row:N", title=None, axis=axis).scale(domain=order))
-    loss = alt.X("median:Q", title="loss", scale=_log_scale(rows)).axis(tickCount=5)
+    loss = alt.X("median:Q", title="loss", scale=_log_scale(rows))
+    loss = loss.axis(tickCount=5, labelOverlap="greedy", labelSeparation=6)
     colour = style.HELD_OUT
     return alt.layer(
         base.mark_tick(thickness=2, height=11, color="#a0a0a0").encode(x="before:Q"),
