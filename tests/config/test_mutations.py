@@ -12,13 +12,13 @@ import yaml
 from fixtures import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from metamers.synthesis.bounds import Bound
 
 from metamers.config import validation
 from metamers.config.canonical import canonical
 from metamers.config.validation import ConfigurationError
 from metamers.models import zoo
 from metamers.synthesis import settings as synthesis
+from metamers.synthesis.settings import Bound
 
 EXAMPLES = int(os.environ.get("METAMERS_MUTATIONS", "500"))  # for each of the two files
 SECONDS = 5.0

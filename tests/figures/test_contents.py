@@ -183,6 +183,7 @@ def test_metrics_say_their_better_direction_and_why_they_lack():
     assert "↑ higher is better" in drawn
     assert "↓ lower is better" in drawn
     assert "PSNR (dB)" in drawn
+    assert "nearer to the reference as a picture" in drawn
     assert "small for sets of which the model is a member" in drawn
     assert "LPIPS: not computed: weights missing: alexnet-owt-7be5be79.pth." in drawn
     assert "https://" not in re.sub(r"http://www.w3.org/\S*", "", drawn)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_tables as synthetic
 
-from metamers.figures import style
+from metamers.figures import registry, style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
@@ -253,6 +253,27 @@ def test_an_experiment_that_is_not_in_the_table_is_refused():
             labels={},
             stages=STAGES,
         )
+
+
+def inputs_of(table, frame):
+    config = {"random_weights": False, "stages": {}}
+    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], config, {})
+
+
+SUCCEEDED = tables.SUCCESS.schema.empty_table().to_pandas().astype({"are_metamers": bool})
+
+
+@pytest.mark.parametrize("table", ["power", "difference_in_means"])
+def test_a_figure_without_rows_is_an_empty_panel_that_says_why(table):
+    empty = tables.TABLES[table].schema.empty_table().to_pandas()
+    drawn = svg(registry.draw(table, inputs_of(table, empty)))
+    assert f"Table '{table}' has no rows" in drawn
+
+
+def test_a_broken_table_is_no_empty_panel():
+    broken = pd.DataFrame({"stranger": [1]})
+    with pytest.raises(ValueError, match="'stranger'"):
+        registry.draw("power", inputs_of("power", broken))
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):

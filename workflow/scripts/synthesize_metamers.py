@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from metamers import snakemake_script
-from metamers.config.plan import Condition, Plan
+from metamers.config import validation
+from metamers.config.plan import Condition
 from metamers.evaluation import accuracy
 from metamers.execution import checkpoints, runner
 from metamers.images import references
@@ -13,7 +14,7 @@ from metamers.storage import metamers, tables
 snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-plan = Plan.of_job(snakemake.config, snakemake.scriptdir)
+plan = validation.plan_of(snakemake.config, Path(snakemake.scriptdir).resolve().parents[1])
 accuracy.require(
     accuracy.check(
         tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),

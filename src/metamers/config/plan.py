@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from metamers.config import validation
 from metamers.config.model_sets import draw_sets
-from metamers.models import zoo
 from metamers.synthesis import settings as recipes
 
 MEASURED_TABLES = [
@@ -100,12 +97,6 @@ class Plan:
         for experiment in config["experiments"].values():
             sets |= _alone(experiment or {}, sets)
         return cls(config, zoo, sets, {name: tuple(found) for name, found in drawn.items()})
-
-    @classmethod
-    def of_job(cls, config: Mapping[str, Any], scripts: str | Path) -> Plan:
-        """Return the plan of a job's configuration; ``scripts`` is the folder of its script."""
-        found = validation.find(config["zoo"], Path(scripts).resolve().parents[1])
-        return cls.from_config(config, zoo.read(found))
 
     @property
     def run(self) -> str:

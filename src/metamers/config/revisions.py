@@ -15,7 +15,7 @@ PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUAT
 EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
-FIGURES = 4  # tables with the column `label_space`
+FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")

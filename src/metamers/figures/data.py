@@ -19,6 +19,10 @@ Labels = Mapping[str, str]
 ConditionKey = tuple[str, ...]
 
 
+class NothingToDrawError(ValueError):
+    """A run's tables are sound, but hold nothing that a figure could show."""
+
+
 def refuse_other_columns(frame: pd.DataFrame, table: Table) -> None:
     """Refuse a frame whose columns are not exactly the table's, in any order, or without rows.
 
@@ -26,6 +30,8 @@ def refuse_other_columns(frame: pd.DataFrame, table: Table) -> None:
     ------
     ValueError
         Naming the columns that lack and those that are unknown.
+    NothingToDrawError
+        If there are no rows.
     """
     wanted, met = set(table.schema.names), set(frame.columns)
     if wanted != met:
@@ -34,7 +40,7 @@ def refuse_other_columns(frame: pd.DataFrame, table: Table) -> None:
             f"the unknown columns {sorted(met - wanted)}; see metamers.storage.tables"
         )
     if frame.empty:
-        raise ValueError(f"table {table.name!r} has no rows: there is nothing to draw")
+        raise NothingToDrawError(f"table {table.name!r} has no rows: there is nothing to draw")
 
 
 def pick(frame: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -42,7 +48,7 @@ def pick(frame: pd.DataFrame, **wanted: str) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    NothingToDrawError
         If there are none; the error lists the values that the table has.
     """
     chosen = pd.Series(True, index=frame.index)
@@ -50,7 +56,7 @@ def pick(frame: pd.DataFrame, **wanted: str) -> pd.DataFrame:
         chosen &= frame[name] == value
     if not chosen.any():
         offered = {name: sorted(frame[name].unique()) for name in wanted}
-        raise ValueError(f"no row has {wanted!r}; the table has {offered!r}")
+        raise NothingToDrawError(f"no row has {wanted!r}; the table has {offered!r}")
     return frame[chosen].copy()
 
 

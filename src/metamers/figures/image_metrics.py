@@ -15,6 +15,7 @@ from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
     Labels,
+    NothingToDrawError,
     in_order,
     inline,
     is_flagged,
@@ -29,6 +30,10 @@ COMPUTED = "computed"
 _OWN_FEATURES = (
     "Distances in a model's features are small for sets of which the model is a member: their "
     "metamers were made to match it."
+)
+_DIRECTION = (
+    "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
+    "a poor value is no failure of it."
 )
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
@@ -91,6 +96,7 @@ def image_metrics(
         "Image metrics of metamers",
         [_reading(rows)],
         [
+            _DIRECTION,
             *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
             *_missing(table, cards),
             *_left_out(table, cards),
@@ -108,7 +114,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
     """Return mean and interval of each condition and metric; n is 0 for a value of a set."""
     finite = rows[np.isfinite(rows["value"].astype(float))]
     if finite.empty:
-        raise ValueError("no metric of the table is computed: there is nothing to draw")
+        raise NothingToDrawError("no metric of the table is computed: there is nothing to draw")
     groups = finite.groupby(_CELL, sort=False)
     means = groups[["value", "low", "high"]].mean()
     means["n"] = groups["image_id"].count()  # of a set's own value 0: it has no image

@@ -12,6 +12,7 @@ from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
     Labels,
+    NothingToDrawError,
     in_order,
     inline,
     is_flagged,
@@ -148,7 +149,7 @@ def _log_scale(rows: pd.DataFrame) -> alt.Scale:
     values = rows[[name for name in ("low", "high", "before") if name in rows]].to_numpy(float)
     values = values[np.isfinite(values)]
     if values.size == 0:
-        raise ValueError("no loss is finite and above 0: there is nothing to draw")
+        raise NothingToDrawError("no loss is finite and above 0: there is nothing to draw")
     low, high = float(values.min()), float(values.max())
     return alt.Scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
 
@@ -193,7 +194,8 @@ def _dots(rows: pd.DataFrame, order: list[str]) -> style.Layers:
         grid=False,
     )
     base = alt.Chart().encode(y=alt.Y("row:N", title=None, axis=axis).scale(domain=order))
-    loss = alt.X("median:Q", title="loss", scale=_log_scale(rows)).axis(tickCount=5)
+    loss = alt.X("median:Q", title="loss", scale=_log_scale(rows))
+    loss = loss.axis(tickCount=5, labelOverlap="greedy", labelSeparation=6)
     colour = style.HELD_OUT
     return alt.layer(
         base.mark_tick(thickness=2, height=11, color="#a0a0a0").encode(x="before:Q"),

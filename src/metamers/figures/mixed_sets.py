@@ -12,6 +12,7 @@ from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
     Labels,
+    NothingToDrawError,
     inline,
     is_flagged,
     pick,
@@ -102,7 +103,9 @@ def _sorted(
     rows = table.merge(shares.reset_index(), on=key, how="left")
     if rows["q2"].isna().any():
         lost = sorted(rows.loc[rows["q2"].isna(), "model_set"])
-        raise ValueError(f"no held-out evaluator judged the sets {lost}; see `recognizability`")
+        raise NothingToDrawError(
+            f"no held-out evaluator judged the sets {lost}; see `recognizability`"
+        )
     rows["flagged"] = is_flagged(rows, flagged)
     rows["set"] = set_labels(rows, labels)
     rows["made_of"] = [

@@ -12,6 +12,7 @@ import pandas as pd
 
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
+from metamers.figures.data import NothingToDrawError
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
 from metamers.figures.examples import examples as draw_examples
@@ -102,8 +103,14 @@ class FigureInputs:
 
 
 def draw(figure: str, material: FigureInputs) -> alt.VConcatChart:
-    """Return a figure by name; of a run on random weights, with a warning that it is one."""
-    chart = FIGURES[figure](material)
+    """Return a figure by name; of a run on random weights, with a warning that it is one.
+
+    Where the run has nothing that the figure could show, it is an empty panel that says why.
+    """
+    try:
+        chart = FIGURES[figure](material)
+    except NothingToDrawError as reason:
+        chart = style.empty(figure.replace("_", " ").capitalize(), str(reason))
     if material.config["random_weights"]:
         return style.warned(chart, provenance.RANDOM_WEIGHTS)
     return chart

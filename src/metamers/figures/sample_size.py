@@ -12,6 +12,7 @@ from metamers.evaluation.similarity.sample_size import ROOM, has_room
 from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
+    NothingToDrawError,
     in_order,
     inline,
     is_flagged,
@@ -92,7 +93,9 @@ def _lines(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
     with_room = single[has_room(single)]
     if with_room.empty:
-        raise ValueError("every divergence is near 0 or 1, where none spreads: nothing to draw")
+        raise NothingToDrawError(
+            "every divergence is near 0 or 1, where none spreads: nothing to draw"
+        )
     keys = ["stage", "comparison", "n_images"]
     means = with_room.groupby(keys, observed=True)[[*_ABOVE, *_BELOW]].mean().reset_index()
     means["kind"] = "mean"
@@ -162,5 +165,7 @@ def _domain(rows: pd.DataFrame) -> list[float]:
     values = rows[list(_BELOW)].to_numpy(dtype=float)
     values = values[np.isfinite(values) & (values > 0)]
     if not values.size:
-        raise ValueError("no standard deviation is finite and above 0: there is nothing to draw")
+        raise NothingToDrawError(
+            "no standard deviation is finite and above 0: there is nothing to draw"
+        )
     return [min(float(values.min()), TOLERATED) / 1.1, max(float(values.max()), TOLERATED) * 1.1]

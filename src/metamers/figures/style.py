@@ -242,6 +242,13 @@ def finish(
     return whole.properties(config=_CONFIG)
 
 
+def empty(title: str, reason: str) -> alt.VConcatChart:
+    """Return a finished figure without marks that says why there is nothing to draw."""
+    lines = folded(f"{reason[:1].upper()}{reason[1:]}.", 60)
+    text = alt.Chart({"values": [{}]}).mark_text(color=FAINT, text=lines, lineHeight=16)
+    return finish(text.properties(width=400, height=120), title, width=400)
+
+
 def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
     """Return a finished figure with a warning in colour above its title."""
     inner = chart.copy()
