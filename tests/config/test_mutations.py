@@ -112,8 +112,8 @@ def make_all_params(plan):
     for batch in plan.batches:
         plan.batch({"batch": batch})
         plan.batch_power({"batch": batch})
-    for group in plan.model_groups:
-        zoo.specs({row["name"]: row for row in plan.group({"models": group})})
+    for model in plan.models:
+        zoo.specs({model: plan.row({"model": model})})
     assert len(plan.batches) <= 999
     assert plan.tables is not None
     assert plan.figures is not None
