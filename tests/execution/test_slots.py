@@ -15,7 +15,7 @@ from metamers.execution import slots
 HOLDER = """
 import sys
 from pathlib import Path
-from metamers import slots
+from metamers.execution import slots
 with slots.slot(["a", "b"], Path(sys.argv[1]), patience=0.02) as index:
     print("ab"[index], flush=True)
     sys.stdin.read()

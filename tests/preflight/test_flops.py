@@ -93,7 +93,7 @@ def test_solver_does_the_operations_that_are_counted(ensemble):
     references = torch.rand((n_images, 3, side, side), generator=torch.Generator().manual_seed(0))
     with FlopCounterMode(display=False) as counter:
         bound = Bound("linf", "initial", 10_000)
-        synthesize(features, references, ["a", "b", "c"], bound, settings)
+        synthesize(features, references, ["a", "b", "c"], bound, settings, chunk_size=n_images)
     assert counter.get_total_flops() == expected
 
 

@@ -29,6 +29,7 @@ rule predict_references:
         models=plan.group,
         references=plan.reference_sets,
         batch_size=config["evaluation"]["batch_size"],
+        chunk_size=config["engine"]["chunk_size"],
         cache=config["weights_cache"],
     script:
         "../scripts/predict_references.py"
@@ -85,6 +86,7 @@ rule evaluate_models:
         stages=config["stages"],
         models=plan.evaluators,
         batch_size=config["evaluation"]["batch_size"],
+        chunk_size=config["engine"]["chunk_size"],
         seed=config["seed"],
         cache=config["weights_cache"],
         store=f"{RUN}/store/evaluations",

@@ -29,7 +29,7 @@ rule synthesize_metamers:
         bound=lookup(dpath="bounds/{bound}", within=config),
         recipe=plan.settings,
         # What decides the metamers' bits: the rest of the section may change without new ones.
-        engine=revisions.deciding(config["engine"]),
+        engine=revisions.reproducibility_settings(config["engine"]),
         seed=config["seed"],
         cache=config["weights_cache"],
         # Outside the outputs: Snakemake deletes those of a job that fails.

@@ -26,6 +26,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,
+        snakemake.params.chunk_size,
         snakemake.params.revision,
         snakemake.params.seed,
     )

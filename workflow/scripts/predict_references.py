@@ -17,5 +17,6 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         snakemake_script.cache_folder(snakemake.params.cache),
         device,
         snakemake.params.batch_size,
+        snakemake.params.chunk_size,
     )
 tables.write(tables.REFERENCE_PREDICTIONS, answers, snakemake.output[0])

@@ -21,6 +21,7 @@ from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_devi
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
 from metamers.synthesis.bounds import Bound
+from metamers.synthesis.chunks import pad
 from metamers.synthesis.settings import SynthesisSettings, turns
 from metamers.synthesis.solver import State, Synthesis, synthesize
 
@@ -65,13 +66,13 @@ class BatchRun:
         on the host.
         """
         progress = checkpoint.load()
-        progress.complete(len(ids), engine.batch_size)
+        progress.complete(len(ids), engine.batch_size, engine.chunk_size)
         _note_device(progress, devices.describe(engine.torch_device()))
         _keep_threads(progress)
         plan, _ = turns(SynthesisSettings.of(work.recipe), len(features), work.seed)
-        batch = images[: engine.batch_size]
+        chunk = pad(images[: engine.chunk_size], engine.chunk_size)
         crew = DeviceEnsemble.of(
-            features, batch, engine, [turn.models for turn in plan], progress.choices
+            features, chunk, engine, [turn.models for turn in plan], progress.choices
         )
         progress.choices = crew.choices
         return cls(work, engine, crew, images, ids, checkpoint, progress)
@@ -104,7 +105,7 @@ class BatchRun:
 
                 return self._make(part, settings, on_turn, stop)
 
-            batching.run_batches(self.progress, make, self._save)
+            batching.run_batches(self.progress, make, self._save, self.engine.chunk_size)
 
     def _make(
         self,
@@ -129,6 +130,7 @@ class BatchRun:
                 stop=stop,
                 places=places,
                 graphs=crew.graphs(places),
+                chunk_size=self.engine.chunk_size,
             )
         except FloatingPointError as error:
             where = f"{self.work.condition}, stage {self.work.condition.stage!r}"

@@ -36,15 +36,16 @@ def inversion_loss(
     return torch.linalg.vector_norm(difference, dim=1) / target_norms
 
 
-def norms(targets: Tensor) -> Tensor:
-    """Return the norm of each reference's activation, ``(batch,)``.
+def norms(targets: Tensor, chunk_size: int | None = None) -> Tensor:
+    """Return the norm of each reference's activation, ``(batch,)``, computed chunk by chunk.
 
     Raises
     ------
     ValueError
         If one is zero: there is then nothing to invert.
     """
-    values = torch.linalg.vector_norm(torch.flatten(targets, 1), dim=1)
+    chunks = targets.flatten(1).split(chunk_size or len(targets))
+    values = torch.cat([torch.linalg.vector_norm(chunk, dim=1) for chunk in chunks])
     if bool((values == 0).any()):
         silent = torch.nonzero(values == 0).flatten().tolist()
         raise ValueError(f"the activations of the references {silent} are all zeros")

@@ -12,9 +12,9 @@ from torch import Tensor
 from metamers.execution import ways
 from metamers.synthesis import gradient_agreement, initializers, schedules
 from metamers.synthesis.bounds import Bound
+from metamers.synthesis.chunks import CHUNK_SIZE, pad, padded_rows
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
-    SMALLEST_BATCH,
     Activations,
     Assignment,
     ModelObjective,
@@ -54,9 +54,9 @@ class State:
     records: list[Record] = field(default_factory=list)
     agreements: list[Agreement] = field(default_factory=list)
 
-    def select(self, rows: np.ndarray) -> State:
-        """Return the state of some of the images; one alone is there twice, as in its batch."""
-        rows = np.resize(rows, max(len(rows), SMALLEST_BATCH))
+    def select(self, rows: np.ndarray, chunk_size: int = CHUNK_SIZE) -> State:
+        """Return the state of some of the images, padded to whole chunks as `synthesize` does."""
+        rows = rows[padded_rows(len(rows), chunk_size)]
         images = self.images[torch.from_numpy(rows).to(self.images.device)]
         return State(
             self.turn,
@@ -112,6 +112,7 @@ def synthesize(
     stop: Callable[[], bool] | None = None,
     places: Mapping[str, Placement] | None = None,
     graphs: Collection[str] = (),
+    chunk_size: int = CHUNK_SIZE,
 ) -> Synthesis:
     """Return one metamer per reference: images that every model confuses with it.
 
@@ -140,6 +141,9 @@ def synthesize(
         For each model, where the references' activations are kept; by default on the device.
     graphs
         Models whose steps are replayed from CUDA graphs; their activations are on the device.
+    chunk_size
+        Images that a network is given at a time; it decides the rounding, and the last chunk is
+        filled up by repeating images.
 
     Raises
     ------
@@ -149,12 +153,12 @@ def synthesize(
         If ``stop`` said so.
     """
     n_images = len(references)
-    references = _pad(references)
-    ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
+    references = pad(references, chunk_size)
+    ids = [image_ids[row] for row in padded_rows(n_images, chunk_size)]
     start = _start(settings, references, ids, seed)
     stop = stop or (lambda: False)
     solver = Solver(
-        targets=list(_targets(features, references, places or {}, graphs, stop)),
+        targets=list(_targets(features, references, places or {}, graphs, stop, chunk_size)),
         descent=ProjectedStep.of(settings, bound, bound.around(start, references)),
         names=list(features),
         image_ids=ids,
@@ -307,10 +311,11 @@ def _targets(
     places: Mapping[str, Placement],
     graphs: Collection[str],
     stop: Callable[[], bool],
+    chunk_size: int,
 ) -> Iterator[ModelObjective]:
     for name, function in features.items():
         _raise_if_stopped(stop)
-        target = ModelObjective.of(function, references, places.get(name, "device"))
+        target = ModelObjective.of(function, references, places.get(name, "device"), chunk_size)
         yield ways.captured(target) if name in graphs else target
 
 
@@ -327,8 +332,3 @@ def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def _length(share: Assignment, n_images: int) -> int:
     return n_images if share.rows is None else len(share.rows)
-
-
-def _pad(references: Tensor) -> Tensor:
-    missing = max(0, SMALLEST_BATCH - len(references))
-    return torch.cat([references, *[references[:1]] * missing]) if missing else references
