@@ -10,7 +10,7 @@ snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
 draws = zip(snakemake.params.references, map(references.load, snakemake.input.images), strict=True)
-with devices.held(snakemake.config["engine"]["device"]) as device:
+with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
     answers = evaluators.predict_references(
         snakemake.params.models,
         dict(draws),

@@ -88,7 +88,7 @@ class DeviceEnsemble:
         device = engine.torch_device()
         layout = choices.channels_last if choices else _layout(features, images, engine, turns)
         fleet = assembled(features, engine, turns, layout)
-        fleet.say()
+        fleet.log()
         placed = to_device(images, device, layout)
         functions = {name: fleet.features(name, one) for name, one in features.items()}
         needs = {name: _need(one, placed) for name, one in functions.items()}

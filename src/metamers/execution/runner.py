@@ -113,7 +113,7 @@ def run(
     """
     mine = deal(image_ids, work.shard)
     ids, references = [image_ids[i] for i in mine], pixels[mine]
-    with devices.held(engine.device) as device:
+    with devices.acquire_device(engine.device) as device:
         precision.prepare(engine.precision, device)
         engine = replace(engine, device=str(device))
         images = references.float() / 255
