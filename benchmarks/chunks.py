@@ -42,6 +42,7 @@ def ratios(model: str, stage: str, side: int, count: int, sizes: list[int], n: i
 def main() -> None:
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+")
     parser.add_argument("--side", type=int, default=112)
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
@@ -51,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(asked.threads)
     print("| model | stage | " + " | ".join(map(str, asked.sizes)) + " |")
     print("| --- | --- |" + " --- |" * len(asked.sizes))
-    for case in cases.cases(None, None, asked.side, asked.images):
+    for case in cases.cases(asked.models, None, asked.side, asked.images):
         found = ratios(case.model, case.stage, asked.side, asked.images, asked.sizes, asked.repeats)
         print(f"| {case.model} | {case.stage} | " + " | ".join(f"{r:.2f}" for r in found) + " |")
 
