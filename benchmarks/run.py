@@ -109,7 +109,7 @@ def growths(case: contest.Case, asked: argparse.Namespace) -> dict[str, Any]:
         "stage": case.stage,
         "side": case.side,
         "seconds_by_steps": growth.by_steps(features, task.first(case.images), 13),
-        "seconds_per_step_by_images": growth.by_images(features, task, [2, 4, 8, 12, 16, 20], 3),
+        "seconds_per_step_by_images": growth.by_images(features, task, [4, 8, 12, 16, 20], 3),
         "peak_bytes_by_steps": memory,
     }
 

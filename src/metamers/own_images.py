@@ -263,6 +263,7 @@ def _run(
     engine = ExecutionSettings(
         device="auto",
         batch_size=32,
+        chunk_size=4,
         fold_batch_norm=True,
         channels_last=True,
         precision="float32",

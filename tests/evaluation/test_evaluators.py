@@ -1,5 +1,7 @@
 """Evaluators' answers, activations against references, and what is kept of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from metamers.evaluation.similarity import activations, distances
 from metamers.evaluation.similarity.activations import ReferenceDistances, compare
 from metamers.images import crops
 from metamers.images import references as images
+from metamers.models import stages
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 from metamers.storage.cache import ResultCache
@@ -121,6 +124,7 @@ def evaluate(subjects, store, names=("squeezenet1_1",)):
         cache_folder(None),
         CPU,
         batch_size=3,
+        chunk_size=2,
         revision=1,
         seed=0,
     )
@@ -167,6 +171,28 @@ def test_results_do_not_depend_on_batches_or_on_what_fits_in_memory(
     again = evaluate([subject(photographs, 25)], ResultCache(tmp_path / "b"))
     for name in ("predictions", "similarity", "likeness"):
         pd.testing.assert_frame_equal(kept[name], again[name], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "efficientnet_lite0"])
+@pytest.mark.parametrize("n_images", [20, 33, 64])
+def test_batches_company_and_order_change_no_bit(name, n_images):
+    torch.set_num_threads(1)
+    generator = torch.Generator().manual_seed(3)
+    pixels = torch.randint(256, (n_images, 3, 48, 48), generator=generator, dtype=torch.uint8)
+
+    row, cache = {"name": name} | ZOO[name], cache_folder(None)
+    one = evaluators.Evaluator.of(row, cache, CPU, batch_size=64, chunk_size=4)
+    module = stages.module_at(one.classifier.network, one.spec, "late", 0.8)
+    expected, source = one.probabilities_and_activations(pixels, module)
+    activations = source(0, n_images)
+    random = torch.randperm(n_images, generator=generator)
+    shards = [torch.arange(start, n_images, 3) for start in range(3)]
+    for batch_size, rows in zip((2, 7, 16, 33, 64), (random, random[:1], *shards), strict=True):
+        found = replace(one, batch_size=batch_size)
+        probabilities, source = found.probabilities_and_activations(pixels[rows], module)
+        np.testing.assert_array_equal(probabilities, expected[rows.numpy()])
+        assert torch.equal(source(0, len(rows)), activations[rows])
+    np.testing.assert_array_equal(replace(one, batch_size=16).predict(pixels), expected)
 
 
 def test_answers_give_the_most_probable_class():

@@ -12,7 +12,7 @@ FREE = Bound()
 RECIPE = SynthesisSettings.of(
     {"preset": "paper", "budget": {"total_steps": 24, "steps_per_turn": 2}}
 )
-N_IMAGES = 9
+N_IMAGES, CHUNK = 9, 2
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ class Device:
             RECIPE,
             state=part.state,
             on_turn=on_turn,
+            chunk_size=CHUNK,
         )
 
     def check(self, part, turn):
@@ -54,8 +55,8 @@ class Device:
 
 def made(device, batch_size=N_IMAGES):
     progress, saves = Progress(), []
-    progress.complete(N_IMAGES, batch_size)
-    run_batches(progress, device.make, lambda: saves.append(len(progress.finished)))
+    progress.complete(N_IMAGES, batch_size, CHUNK)
+    run_batches(progress, device.make, lambda: saves.append(len(progress.finished)), CHUNK)
     order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
     metamers = torch.cat([part.synthesis.metamers for part in progress.finished])
     assert sorted(order) == list(range(N_IMAGES))
@@ -82,10 +83,12 @@ def test_batches_that_wait_are_halved_with_the_one_that_failed(networks, referen
     assert sorted(len(part.rows) for part in progress.finished) == [1, 2, 2, 2, 2]
 
 
-def test_two_images_that_are_too_many_are_an_error_that_says_where_to_look(networks, references):
+def test_chunk_that_is_too_large_is_an_error_that_says_where_to_look(networks, references):
     with pytest.raises(torch.OutOfMemoryError) as caught:
         made(Device(networks, references, room=1))
-    assert any("fewer is not possible: docs/engine.md" in note for note in caught.value.__notes__)
+    assert any(
+        "(engine.chunk_size), the least: docs/engine.md" in note for note in caught.value.__notes__
+    )
 
 
 def test_progress_is_saved_before_an_error_goes_on():
@@ -95,7 +98,7 @@ def test_progress_is_saved_before_an_error_goes_on():
         raise ValueError("unrelated")
 
     with pytest.raises(ValueError, match="unrelated"):
-        run_batches(progress, make, lambda: saves.append(len(progress.waiting)))
+        run_batches(progress, make, lambda: saves.append(len(progress.waiting)), CHUNK)
     assert saves == [1]
 
 
@@ -103,16 +106,25 @@ def test_images_in_no_batch_get_one_and_large_ones_are_cut():
     progress = Progress(
         finished=[Finished(np.array([1, 4]), None)], waiting=[Batch(np.array([0, 2, 3, 5]))]
     )
-    progress.complete(9, batch_size=2)
-    assert [part.rows.tolist() for part in progress.waiting] == [[0, 2], [3, 5], [6, 7, 8]]
+    progress.complete(9, batch_size=2, chunk_size=2)
+    assert [part.rows.tolist() for part in progress.waiting] == [[0, 2], [3, 5], [6, 7], [8]]
 
 
 def test_pieces_of_a_batch_are_smaller_and_cover_it():
     for n_images in range(3, 40):
-        pieces = halved([Batch(np.arange(n_images))], -(-n_images // 2))
+        pieces = halved([Batch(np.arange(n_images))], n_images // 2, CHUNK)
         assert np.concatenate([piece.rows for piece in pieces]).tolist() == list(range(n_images))
         assert max(len(piece.rows) for piece in pieces) < n_images
 
 
 def test_no_images_are_no_batches():
-    assert split(0, 4) == []
+    assert split(0, 4, CHUNK) == []
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 5, 20, 33, 400])
+def test_batches_are_of_whole_chunks_but_the_last(n_images):
+    batches = split(n_images, 7, 3)
+    assert [image for batch in batches for image in batch] == list(range(n_images))
+    assert all(len(batch) == 6 for batch in batches[:-1])
+    assert len(batches[-1]) <= 6
+    assert {len(batch) for batch in split(n_images, 2, 3)[:-1]} <= {3}  # a chunk is the least

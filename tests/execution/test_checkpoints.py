@@ -197,7 +197,7 @@ def test_damage_of_one_file_costs_only_what_is_in_it(tmp_path, progress, caplog)
         read = checkpoint.load()
     assert "it is damaged" in caplog.text
     assert read.finished == []
-    read.complete(10, batch_size=4)
+    read.complete(10, batch_size=4, chunk_size=2)
     assert [part.rows.tolist() for part in read.waiting] == [[0, 1, 3, 4], [2, 7], [5, 6, 8, 9]]
     assert read.waiting[0].state.turn == progress.waiting[0].state.turn
 

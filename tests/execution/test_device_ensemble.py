@@ -13,7 +13,7 @@ from metamers.execution.settings import ExecutionSettings
 from metamers.models import stages
 from metamers.models.classifier import Classifier
 
-ENGINE = ExecutionSettings("cpu", 8, False, False, "float32", 1)
+ENGINE = ExecutionSettings("cpu", 8, 8, False, False, "float32", 1)
 TURNS = [(0,), (1,)] * 3
 
 

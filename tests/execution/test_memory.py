@@ -79,6 +79,7 @@ def test_step_takes_what_is_saved_for_its_gradient():
         (torch.OutOfMemoryError("CUDA out of memory"), True),
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), True),
+        (RuntimeError("could not create a primitive"), True),
         (RuntimeError("sizes do not match"), False),
         (KeyboardInterrupt(), False),
     ],

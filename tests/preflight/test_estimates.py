@@ -150,7 +150,7 @@ def test_estimate_of_a_condition_is_worked_by_hand(small, late):
     looks = 3 * 4 * 1_000 / 2_500
     assert found.hours == pytest.approx((5 * 7.2 * (12 + looks) + 2 * 36) / 3600)
     pixels = 3 * 64 * 64
-    assert found.memory_bytes == 3_000_000 + 3 * (10_000 + 3 * 100 + 7 * 4 * pixels)
+    assert found.memory_bytes == 3_000_000 + 4 * (10_000 + 3 * 100 + 7 * 4 * pixels)
     metamers = 5 * (5 * pixels + 3 * 4 * 3)
     assert found.disk_bytes == metamers + 2 * 8 * 5 * 6 + 2 * 9_000
 

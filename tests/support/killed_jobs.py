@@ -26,7 +26,7 @@ STEPS = 120
 def work_through(references, checkpoint: Path, output: Path) -> None:
     """Do the job, two images at a time, a checkpoint after each turn of two steps."""
     work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=STEPS)
-    settings = runner.ExecutionSettings("cpu", 2, True, True, "float32", 1)
+    settings = runner.ExecutionSettings("cpu", 2, 2, True, True, "float32", 1)
     done = runner.run(work, settings, *references, cache_folder(None), checkpoint)
     metamers.save(output, done.metamers)
 

@@ -12,7 +12,8 @@ from metamers.images import references
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
 ENGINE = runner.ExecutionSettings(
     device="cpu",
-    batch_size=3,
+    batch_size=4,
+    chunk_size=2,
     fold_batch_norm=True,
     channels_last=True,
     precision="float32",

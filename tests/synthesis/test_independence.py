@@ -1,16 +1,17 @@
 """An image's gradient does not depend on its batch, whatever the architecture.
 
-Bits are compared where they are promised, on the embedded models (tests/execution/test_runner.py);
-which kernels a processor takes for a batch is its library's affair, so here a tolerance stands.
+With several threads, an image's place in its chunk may decide which of them sums what: XCiT's
+gradients then differ, so that a tolerance stands there. Whole jobs: tests/execution/test_runner.py.
 """
 
 import pytest
 import timm
 import torch
 
-from metamers.synthesis.objective import SMALLEST_BATCH, ModelObjective
+from metamers.synthesis.chunks import CHUNK_SIZE, pad
+from metamers.synthesis.objective import ModelObjective
 
-TOLERANCE = 1e-5  # of the largest gradient of the image; measured: at most 1.2e-6
+TOLERANCE = 1e-5  # of the image's largest gradient and of its loss; measured: at most 8.4e-7
 NETWORKS = {
     "resnet18": {},
     "mobilenetv2_100": {},
@@ -22,19 +23,41 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_gradient_of_an_image_is_that_in_any_batch(name):
+def deviation(name):
+    """Return how far gradients depend on an image's neighbours and place in a chunk."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         network = timm.create_model(name, pretrained=False, **NETWORKS[name])
         references, images = torch.rand(2, 8, 3, 64, 64)
     features = network.eval().requires_grad_(False).forward_features
     whole, losses = ModelObjective.of(features, references).gradient(images)
-    for rows in ([0, 1], [3, 4, 2], [7, 5, 6, 1, 0]):
-        part, some = ModelObjective.of(features, references[rows]).gradient(images[rows])
+    found = []
+    for rows in ([0, 1], [3, 4, 2], [7, 5, 6, 1, 0], [1, 2, 3, 4, 5, 6, 7, 0]):
+        target = ModelObjective.of(features, pad(references[rows], CHUNK_SIZE))
+        part, some = target.gradient(pad(images[rows], CHUNK_SIZE))
         largest = whole[rows].abs().amax(dim=(1, 2, 3), keepdim=True)
-        assert ((part - whole[rows]).abs() <= TOLERANCE * largest).all()
-        torch.testing.assert_close(some, losses[rows], rtol=1e-5, atol=0)
+        found.append(((part[: len(rows)] - whole[rows]).abs() / largest).max())
+        found.append((some[: len(rows)] / losses[rows] - 1).abs().max())
+    return torch.stack(found).max()
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradient_of_an_image_has_the_same_bits_in_any_batch(name, threads):
+    threads(1)
+    assert deviation(name) == 0
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradient_is_nearly_that_in_any_batch_with_several_threads(name, threads):
+    threads(2)
+    assert deviation(name) <= TOLERANCE
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -46,7 +69,7 @@ def test_gradient_of_a_padded_single_image_is_right(channels_last):
         network = timm.create_model(name, pretrained=False, **NETWORKS[name])
         references, images = torch.rand(2, 1, 3, 64, 64)
     network.eval().requires_grad_(False)
-    twice = [one.repeat(SMALLEST_BATCH, 1, 1, 1) for one in (references, images)]
+    twice = [pad(one, 2) for one in (references, images)]
     precise = [one.double() for one in twice]
     (expected, *_), _ = ModelObjective.of(network.double().forward_features, precise[0]).gradient(
         precise[1]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -245,10 +246,16 @@ def test_interrupted_run_goes_on_and_gives_the_same_bits(finished, tmp_path):
     assert (again.floats == first.floats).all()
 
 
+def time_of_children():
+    """Return the processor time of processes that were waited for, in seconds."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_the_papers_plan_has_its_counts(tmp_path):
-    began = time.process_time()
+    began = time_of_children()
     jobs = planned(tmp_path, configs=(ROOT / "config/paper.yaml",))
-    assert time.process_time() - began < 20
+    assert 0 < time_of_children() - began < 60
     assert jobs["synthesize_metamers"] == (6 * 3 + 3 * 4 + 100) * 4
     assert jobs["fetch_weights"] == 31
     assert jobs["evaluate_models"] == 13 * 4

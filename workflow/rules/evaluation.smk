@@ -24,6 +24,7 @@ rule predict_references:
     params:
         revision=revisions.PREDICTION,
         model=plan.row,
+        chunk_size=config["engine"]["chunk_size"],
     script:
         "../scripts/predict_references.py"
 
@@ -79,6 +80,7 @@ rule evaluate_models:
         shards=plan.shards,
         stages=config["stages"],
         models=plan.evaluators,
+        chunk_size=config["engine"]["chunk_size"],
         seed=config["seed"],
         store=f"{RUN}/store/evaluations",
     script:

@@ -12,7 +12,7 @@ from metamers.storage.cache import ResultCache
 snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-with devices.held(snakemake.config["engine"]["device"]) as device:
+with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
     found = evaluators.evaluate(
         evaluators.subjects(
             snakemake.params.conditions,
@@ -27,6 +27,7 @@ with devices.held(snakemake.config["engine"]["device"]) as device:
         cache_folder(snakemake.config["weights_cache"]),
         device,
         snakemake.config["evaluation"]["batch_size"],
+        snakemake.params.chunk_size,
         snakemake.params.revision,
         snakemake.params.seed,
     )

@@ -13,7 +13,7 @@ from metamers.storage.cache import ResultCache
 snakemake_script.start_logging(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-with devices.held(snakemake.config["engine"]["device"]) as device:
+with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
     rows = image_metrics.measure(
         subjects(
             snakemake.params.conditions,

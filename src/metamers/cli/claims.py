@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from metamers.config import configurations, validation
+from metamers.config import validation
 from metamers.config.plan import Plan
 
 app = typer.Typer(help="Judge the paper's claims.", no_args_is_help=True)
@@ -31,7 +31,7 @@ def judge_claims(
 
     base = default.resolve().parent.parent
     try:
-        config = configurations.read(configfile or [], default)
+        config = validation.read(configfile or [], default)
         rows = validation.rows_of(config, base)
         validation.require(config, rows, base)
         judged = tabulate.claims_of(tables, Plan.from_config(config, rows))

@@ -155,7 +155,7 @@ def _speed(
 
     torch.set_num_threads(1)  # as the rule of the workflow has it
     engine = ExecutionSettings(**plan.config["engine"])
-    batch = max(2, min(engine.batch_size, most_images // len(plan.shards)))
+    batch = max(engine.chunk_size, min(engine.batch_size, most_images // len(plan.shards)))
     side = plan.config["preprocessing"]["size"]
     return speed.probe(zoo.specs(plan.used_rows), plan.config["stages"], costs, engine, side, batch)
 

@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 REFERENCES = 1
-SYNTHESIS = 3  # files of metamers say what each image took; no bit of the images moves
+SYNTHESIS = 3  # chunks of one size: other rounding in batches of 16 and more; effort of each image
 PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
-EVALUATION = 2  # spread corrected for overlap; crops of a photograph are not unrelated
+EVALUATION = 3  # computed in chunks of one size: other rounding
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
 FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
-ENGINE = ("fold_batch_norm", "channels_last", "precision", "compile", "threads")
+ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")
 
 
 def reproducibility_settings(engine: Mapping[str, Any]) -> dict[str, Any]:

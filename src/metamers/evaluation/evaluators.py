@@ -28,6 +28,7 @@ from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance
 from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
+from metamers.synthesis.chunks import pad, whole_chunks
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,21 @@ class Evaluator:
     classifier: classifiers.Classifier
     device: torch.device
     batch_size: int
+    chunk_size: int
 
     @classmethod
     def of(
-        cls, row: Mapping[str, Any], cache: Path, device: torch.device, batch_size: int
+        cls,
+        row: Mapping[str, Any],
+        cache: Path,
+        device: torch.device,
+        batch_size: int,
+        chunk_size: int,
     ) -> Evaluator:
         """Load the model of a row of the zoo."""
         spec = ModelSpec.of(row)
-        return cls(spec, load_pretrained(spec, cache).to(device), device, batch_size)
+        classifier = load_pretrained(spec, cache).to(device)
+        return cls(spec, classifier, device, batch_size, chunk_size)
 
     def probabilities_and_activations(
         self, pixels: Tensor, module: str
@@ -60,41 +68,42 @@ class Evaluator:
         keep = distances.fits(len(pixels), probe)
         probabilities, kept = [], []
         with torch.inference_mode():
-            for batch in pixels.split(self.batch_size):
+            for chunk in self._chunks(pixels):
                 with stages.ActivationRecorder(self.classifier, module) as listener:
-                    probabilities.append(self._probabilities(batch))
+                    probabilities.append(self._probabilities(chunk))
                 if keep:
-                    heard = stages.as_vectors(torch.as_tensor(listener.activation))
-                    kept.append(heard[: len(batch)].float())
+                    kept.append(stages.as_vectors(torch.as_tensor(listener.activation)).float())
         source = (
-            distances.as_source(torch.cat(kept))
+            distances.as_source(torch.cat(kept)[: len(pixels)])
             if keep
             else lambda start, stop: self._activations(pixels[start:stop], module)
         )
-        return np.concatenate(probabilities), source
+        return np.concatenate(probabilities)[: len(pixels)], source
 
     def predict(self, pixels: Tensor) -> np.ndarray:
         """Return class probabilities, ``(n, 1000)``."""
         with torch.inference_mode():
-            return np.concatenate([self._probabilities(b) for b in pixels.split(self.batch_size)])
+            found = [self._probabilities(chunk) for chunk in self._chunks(pixels)]
+        return np.concatenate(found)[: len(pixels)]
 
-    def _probabilities(self, batch: Tensor) -> np.ndarray:
-        logits = self.classifier(self._floats(batch))[: len(batch)]
+    def _probabilities(self, images: Tensor) -> np.ndarray:
+        logits = self.classifier(images)
         return torch.softmax(logits.double(), dim=1).cpu().numpy()
 
     def _activations(self, pixels: Tensor, module: str) -> Tensor:
         features = stages.Features(self.classifier, module)
         with torch.inference_mode():
-            found = [
-                stages.as_vectors(features(self._floats(batch)))[: len(batch)].float()
-                for batch in pixels.split(self.batch_size)
-            ]
-        return torch.cat(found)
+            found = [stages.as_vectors(features(c)).float() for c in self._chunks(pixels)]
+        return torch.cat(found)[: len(pixels)]
 
-    def _floats(self, batch: Tensor) -> Tensor:
-        """Return images in [0, 1]; one alone is doubled, since it would take other kernels."""
-        doubled = batch if len(batch) > 1 else batch.repeat(2, 1, 1, 1)
-        return doubled.to(self.device).float() / 255
+    def _chunks(self, pixels: Tensor) -> Iterator[Tensor]:
+        """Yield chunks of images in [0, 1]; the last is filled up by repeating images.
+
+        A batch of them is on the device at a time.
+        """
+        for batch in pixels.split(whole_chunks(self.batch_size, self.chunk_size)):
+            images = pad(batch.to(self.device), self.chunk_size).float() / 255
+            yield from images.split(self.chunk_size)
 
 
 @dataclass(frozen=True)
@@ -117,14 +126,14 @@ class ConditionImages:
     depth: float
     with_power: bool = False
 
-    def key(self, evaluator: Mapping[str, Any], revision: int, seed: int) -> str:
+    def key(self, made_with: Mapping[str, Any], revision: int, seed: int) -> str:
         """Return what this condition's results by one evaluator are known by."""
         return provenance.digest(
             [
                 metamer_files.content_digest(self.metamers),
                 self.condition.columns(),
                 hashlib.sha256(self.reference_pixels.contiguous().numpy().tobytes()).hexdigest(),
-                dict(evaluator),
+                dict(made_with),
                 self.depth,
                 self.with_power,
                 revision,
@@ -190,11 +199,12 @@ def predict_references(
     cache: Path,
     device: torch.device,
     batch_size: int,
+    chunk_size: int,
 ) -> pd.DataFrame:
     """Return what each evaluator says of the reference images of each draw."""
     parts = []
     for row in evaluators:
-        evaluator = Evaluator.of(row, cache, device, batch_size)
+        evaluator = Evaluator.of(row, cache, device, batch_size, chunk_size)
         for name, (ids, pixels) in references.items():
             frame = answers(evaluator.predict(pixels), ids, row["name"])
             parts.append(frame.assign(references=name))
@@ -208,6 +218,7 @@ def evaluate(
     cache: Path,
     device: torch.device,
     batch_size: int,
+    chunk_size: int,
     revision: int,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
@@ -220,14 +231,15 @@ def evaluate(
     """
     parts: dict[str, list[pd.DataFrame]] = {}
     for row in evaluators:
-        missing = [s for s in subjects if not store.has(s.key(row, revision, seed))]
+        made_with = dict(row) | {"chunk_size": chunk_size}
+        missing = [s for s in subjects if not store.has(s.key(made_with, revision, seed))]
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
         if missing:
-            evaluator = Evaluator.of(row, cache, device, batch_size)
+            evaluator = Evaluator.of(row, cache, device, batch_size, chunk_size)
             for subject, frames in evaluate_conditions(evaluator, missing, seed):
-                store.put(subject.key(row, revision, seed), frames)
+                store.put(subject.key(made_with, revision, seed), frames)
         for subject in subjects:
-            for name, frame in store.get(subject.key(row, revision, seed)).items():
+            for name, frame in store.get(subject.key(made_with, revision, seed)).items():
                 parts.setdefault(name, []).append(frame)
     return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
 

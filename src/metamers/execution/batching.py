@@ -11,7 +11,7 @@ import torch
 
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.memory import is_exhausted
-from metamers.synthesis.objective import SMALLEST_BATCH
+from metamers.synthesis.chunks import whole_chunks
 from metamers.synthesis.state import State, Synthesis
 
 HELP = "docs/engine.md, 'Memory'"
@@ -60,7 +60,7 @@ class Progress:
     choices: TunedSettings | None = None
     devices: list[str] = field(default_factory=list)
 
-    def complete(self, n_images: int, batch_size: int) -> None:
+    def complete(self, n_images: int, batch_size: int, chunk_size: int) -> None:
         """Add batches for the images that are in none, and cut those that are too large.
 
         Parameters
@@ -69,44 +69,43 @@ class Progress:
             Of the job.
         batch_size
             Images at a time, at most.
+        chunk_size
+            Images that are computed at a time: a batch is of whole chunks, but the last.
         """
         begun = [*(part.rows for part in self.finished), *(part.rows for part in self.waiting)]
         rest = np.setdiff1d(np.arange(n_images), np.concatenate([*begun, []]))
-        self.waiting = halved(self.waiting, batch_size)
-        self.waiting += [Batch(rest[rows]) for rows in split(len(rest), batch_size)]
+        self.waiting = halved(self.waiting, batch_size, chunk_size)
+        self.waiting += [Batch(rest[rows]) for rows in split(len(rest), batch_size, chunk_size)]
 
 
-def split(n_images: int, batch_size: int) -> list[np.ndarray]:
-    """Return the indices of the images of each batch: nearly equal, none of a single image."""
-    if not n_images:
-        return []
-    n_batches = -(-n_images // max(batch_size, SMALLEST_BATCH))
-    while n_batches > 1 and n_images // n_batches < SMALLEST_BATCH:
-        n_batches -= 1
-    return np.array_split(np.arange(n_images), n_batches)
+def split(n_images: int, batch_size: int, chunk_size: int) -> list[np.ndarray]:
+    """Return the indices of the images of each batch, all but the last of whole chunks."""
+    size = whole_chunks(batch_size, chunk_size)
+    return [np.arange(start, min(start + size, n_images)) for start in range(0, n_images, size)]
 
 
-def halved(parts: Sequence[Batch], most: int) -> list[Batch]:
+def halved(parts: Sequence[Batch], most: int, chunk_size: int) -> list[Batch]:
     """Return the same parts, those of too many images cut into smaller ones, with their state.
 
     Images do not depend on each other, so nothing that was done is lost.
     """
-    return [piece for part in parts for piece in _pieces(part, most)]
+    return [piece for part in parts for piece in _pieces(part, most, chunk_size)]
 
 
-def _pieces(part: Batch, most: int) -> list[Batch]:
-    n_images, most = len(part.rows), max(most, SMALLEST_BATCH)
-    if n_images <= most:
+def _pieces(part: Batch, most: int, chunk_size: int) -> list[Batch]:
+    pieces = split(len(part.rows), most, chunk_size)
+    if len(pieces) == 1:
         return [part]
-    # Three may become two and a lone one, which is padded: less than three all the same.
-    pieces = np.array_split(np.arange(n_images), -(-n_images // most))
     if part.state is None:
         return [Batch(part.rows[piece]) for piece in pieces]
-    return [Batch(part.rows[piece], part.state.select(piece)) for piece in pieces]
+    return [Batch(part.rows[piece], part.state.select(piece, chunk_size)) for piece in pieces]
 
 
 def run_batches(
-    progress: Progress, make: Callable[[Batch], Synthesis], save: Callable[[], None]
+    progress: Progress,
+    make: Callable[[Batch], Synthesis],
+    save: Callable[[], None],
+    chunk_size: int,
 ) -> None:
     """Make all images of the batches that wait, and keep the progress.
 
@@ -121,20 +120,22 @@ def run_batches(
         Makes a batch from its state on, and keeps that up to date.
     save
         Writes the progress down: after each batch, and before an error goes on.
+    chunk_size
+        The fewest images that a batch is cut into.
 
     Raises
     ------
     Exception
-        What ``make`` raises, unless it says that memory ran out and more than two images were
-        tried at a time.
+        What ``make`` raises, unless it says that memory ran out and the batch was of more than
+        one chunk.
     """
     while progress.waiting:
         part = progress.waiting[0]
-        synthesis = _attempt(part, make, save)
+        synthesis = _attempt(part, make, save, chunk_size)
         if synthesis is None:  # the error is gone, and with it the tensors that it held
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            progress.waiting = halved(progress.waiting, -(-len(part.rows) // 2))
+            progress.waiting = halved(progress.waiting, len(part.rows) // 2, chunk_size)
             continue
         progress.waiting.pop(0)
         progress.finished.append(Finished(part.rows, synthesis))
@@ -142,7 +143,7 @@ def run_batches(
 
 
 def _attempt(
-    part: Batch, make: Callable[[Batch], Synthesis], save: Callable[[], None]
+    part: Batch, make: Callable[[Batch], Synthesis], save: Callable[[], None], chunk_size: int
 ) -> Synthesis | None:
     """Return what is made, or None if memory ran out and fewer images can be tried."""
     try:
@@ -152,8 +153,10 @@ def _attempt(
         if not is_exhausted(error):
             raise
         n_images = len(part.rows)
-        if n_images <= SMALLEST_BATCH:
-            error.add_note(f"with {n_images} images at a time; fewer is not possible: {HELP}")
+        if n_images <= chunk_size:
+            error.add_note(
+                f"with one chunk of {chunk_size} images (engine.chunk_size), the least: {HELP}"
+            )
             raise
         logging.warning("memory ran out with %d images at a time: halved (%s)", n_images, HELP)
         return None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,13 +17,13 @@ from metamers.execution.offloading import ModelOffloader, Weights, uses_of
 from metamers.execution.precision import Bfloat16Features
 from metamers.execution.settings import ExecutionSettings
 from metamers.models import stages
-from metamers.synthesis.objective import SMALLEST_BATCH, Activations, ModelObjective, Placement
+from metamers.synthesis.chunks import padded_rows
+from metamers.synthesis.objective import Activations, ModelObjective, Placement
 
 # Of the memory that a GPU has free, what the weights of a set may take if nothing is said.
 WEIGHTS_SHARE = 0.5
 
 Features = stages.Features | Bfloat16Features
-Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class DeviceEnsemble:
         Layout, ways and threads that were chosen.
     device
         Where they work.
+    chunk_size
+        Images that a model is given at a time.
     """
 
     functions: Mapping[str, Activations]
@@ -58,6 +59,7 @@ class DeviceEnsemble:
     needs: Mapping[str, BytesPerImage]
     choices: TunedSettings
     device: torch.device
+    chunk_size: int
 
     @classmethod
     def of(
@@ -75,7 +77,7 @@ class DeviceEnsemble:
         features
             By name, in the order of the set.
         images
-            The references of a batch, on the host.
+            A chunk of references, on the host: what is tried out and measured on.
         engine
             How the work is to be done.
         turns
@@ -86,21 +88,22 @@ class DeviceEnsemble:
         device = engine.torch_device()
         layout = choices.channels_last if choices else _layout(features, images, engine, turns)
         fleet = assembled(features, engine, turns, layout)
-        fleet.say()
+        fleet.log()
         placed = to_device(images, device, layout)
         functions = {name: fleet.features(name, one) for name, one in features.items()}
-        needs = {name: _need(one, placed[:SMALLEST_BATCH]) for name, one in functions.items()}
+        needs = {name: _need(one, placed) for name, one in functions.items()}
         if choices is None:
             chosen = _ways(features, fleet, placed, engine)
             choices = TunedSettings(layout, chosen, _threads(functions, placed, engine))
         for name in [name for name, way in choices.ways.items() if way == "compiled"]:
             functions[name] = fleet.features(name, ways.compiled(features[name], placed))
-        return cls(functions, fleet, needs, choices, device)
+        return cls(functions, fleet, needs, choices, device, engine.chunk_size)
 
     def places(self, n_images: int) -> dict[str, Placement]:
         """Return where the references' activations of a batch are kept, and log it."""
-        sizes = {name: need.activation * n_images for name, need in self.needs.items()}
-        working = n_images * max(need.step for need in self.needs.values())
+        padded = len(padded_rows(n_images, self.chunk_size))
+        sizes = {name: need.activation * padded for name, need in self.needs.items()}
+        working = self.chunk_size * max(need.step for need in self.needs.values())
         free = memory.free_on(self.device)
         host = memory.spare(memory.free_on_host(), 0) if self.device.type == "cuda" else 0
         places = memory.place_activations(sizes, memory.spare(free, working), host)
@@ -153,7 +156,7 @@ def _budget(engine: ExecutionSettings) -> float:
 
 def _need(function: Activations, images: Tensor) -> BytesPerImage:
     """Measure on a few images what a model takes for each."""
-    target = ModelObjective.of(function, images)
+    target = ModelObjective.of(function, images, chunk_size=len(images))
     activation = torch.as_tensor(target.activations).nbytes
     step = memory.step_bytes(lambda: target.gradient(images), images.device)
     return BytesPerImage(-(-activation // len(images)), -(-step // len(images)))
@@ -170,23 +173,15 @@ def _layout(
         return engine.channels_last
     device = engine.torch_device()
 
-    def prepare(channels_last: bool, images: Tensor) -> Step:
+    def prepare(channels_last: bool) -> Step:
         fleet = assembled(features, engine, turns, channels_last)
         placed = to_device(images, device, channels_last)
-        targets = [
-            ModelObjective.of(fleet.features(name, one), placed, "recomputed")
-            for name, one in features.items()
-        ]
+        targets = [_recomputed(fleet.features(name, one), placed) for name, one in features.items()]
         return lambda: torch.stack([target.gradient(placed.flip(0))[0] for target in targets])
 
-    def attempt(images: Tensor) -> str:
-        candidates = {
-            "contiguous": lambda: prepare(False, images),
-            "channels_last": lambda: prepare(True, images),
-        }
-        return autotuning.fastest("memory layout", candidates, autotuning.clock_of(device))
-
-    return _with_room(images, attempt) == "channels_last"
+    candidates = {"contiguous": partial(prepare, False), "channels_last": partial(prepare, True)}
+    clock = autotuning.clock_of(device)
+    return autotuning.fastest("memory layout", candidates, clock) == "channels_last"
 
 
 def _ways(
@@ -202,14 +197,8 @@ def _ways(
     chosen = {}
     for name, one in features.items():
         fleet.load(name)
-
-        def attempt(images: Tensor, name: str = name, one: Features = one) -> str:
-            candidates = ways.candidates(one, images)
-            return autotuning.fastest(
-                f"steps of {name}", candidates, autotuning.clock_of(images.device)
-            )
-
-        chosen[name] = _with_room(images, attempt)
+        clock = autotuning.clock_of(images.device)
+        chosen[name] = autotuning.fastest(f"steps of {name}", ways.candidates(one, images), clock)
     return chosen
 
 
@@ -222,7 +211,7 @@ def _threads(
         return 0
     if engine.threads == "given" or given == 1:
         return given
-    targets = [ModelObjective.of(function, images, "recomputed") for function in functions.values()]
+    targets = [_recomputed(function, images) for function in functions.values()]
     moved = images.flip(0)
 
     def prepare(count: int) -> Step:
@@ -236,11 +225,6 @@ def _threads(
     return chosen
 
 
-def _with_room(images: Tensor, attempt: Callable[[Tensor], Found]) -> Found:
-    """Return what an attempt with as many images as memory allows gives."""
-    try:
-        return attempt(images)
-    except Exception as error:
-        if not memory.is_exhausted(error) or len(images) <= SMALLEST_BATCH:
-            raise
-    return _with_room(images[: max(SMALLEST_BATCH, len(images) // 2)], attempt)
+def _recomputed(function: Activations, images: Tensor) -> ModelObjective:
+    """Return an objective of one chunk that keeps no activation."""
+    return ModelObjective.of(function, images, "recomputed", len(images))

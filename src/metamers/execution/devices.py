@@ -20,7 +20,7 @@ def device_of(name: str) -> torch.device:
 
 
 @contextmanager
-def held(name: str) -> Iterator[torch.device]:
+def acquire_device(name: str) -> Iterator[torch.device]:
     """Yield the device of a job; a GPU is then its own among the jobs of this machine.
 
     Parameters

@@ -11,6 +11,8 @@ from torch import Tensor
 from metamers.synthesis.objective import Placement
 
 GIB = 2**30
+# torch's allocator on a CPU, and oneDNN, whose workspaces it could not get.
+CPU_MESSAGES = ("can't allocate memory", "could not create a primitive")
 # What is left free: workspaces of convolutions, fragments, other processes that grow.
 RESERVE = 0.1
 
@@ -96,7 +98,7 @@ def step_bytes(step: Callable[[], object], device: torch.device) -> int:
 def is_exhausted(error: BaseException) -> bool:
     """Return whether an error says that memory ran out, on the device or the host."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+        isinstance(error, RuntimeError) and any(message in str(error) for message in CPU_MESSAGES)
     )
 
 

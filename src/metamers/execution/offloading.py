@@ -11,14 +11,13 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from metamers.execution.memory import GIB
 from metamers.synthesis.objective import Activations
-
-GIB = 2**30
 
 
 def evictions(
     resident: Sequence[str],
-    reference_activation: str,
+    wanted: str,
     sizes: Mapping[str, int],
     budget: float,
     next_use: Mapping[str, int],
@@ -44,7 +43,7 @@ def evictions(
     leaving: list[str] = []
     held = sum(sizes[name] for name in resident)
     for name in sorted(resident, key=lambda name: (-next_use[name], name)):
-        if held + sizes[reference_activation] <= budget:
+        if held + sizes[wanted] <= budget:
             break
         leaving.append(name)
         held -= sizes[name]
@@ -154,7 +153,7 @@ class ModelOffloader:
 
         return brought
 
-    def say(self) -> None:
+    def log(self) -> None:
         """Write into the log what fits and what does not."""
         total = sum(self.sizes.values()) / GIB
         if self.is_whole:

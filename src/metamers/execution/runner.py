@@ -21,7 +21,6 @@ from metamers.execution.spec import SynthesisSpec, content_digest
 from metamers.models import batch_norm, stages
 from metamers.models.classifier import Classifier, load_pretrained
 from metamers.models.zoo import ModelSpec
-from metamers.synthesis.objective import SMALLEST_BATCH
 from metamers.synthesis.settings import SynthesisSettings
 
 __all__ = [
@@ -74,7 +73,7 @@ def _features(
     module = stages.module_at(classifier.network, spec, stage, depth)
     if engine.fold_batch_norm:
         folded = batch_norm.fold(
-            classifier, images[:SMALLEST_BATCH].cpu(), keep=f"network.{module}"
+            classifier, images[: engine.chunk_size].cpu(), keep=f"network.{module}"
         )
         logging.info("%s: %d batch normalisations folded", spec.name, folded)
     logging.info("%s: %s is %s", spec.name, stage, module)
@@ -114,7 +113,7 @@ def run(
     """
     mine = deal(image_ids, work.shard)
     ids, references = [image_ids[i] for i in mine], pixels[mine]
-    with devices.held(engine.device) as device:
+    with devices.acquire_device(engine.device) as device:
         precision.prepare(engine.precision, device)
         engine = replace(engine, device=str(device))
         images = references.float() / 255

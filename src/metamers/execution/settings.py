@@ -21,6 +21,9 @@ class ExecutionSettings:
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<n>``.
     batch_size
         Images at a time, at most: fewer when memory runs out.
+    chunk_size
+        Of a batch, images that a network is given at a time; always as many, since that decides
+        the rounding.
     fold_batch_norm
         Whether batch normalisation is folded into convolutions (a few parts per million).
     channels_last
@@ -39,6 +42,7 @@ class ExecutionSettings:
 
     device: str
     batch_size: int
+    chunk_size: int
     fold_batch_norm: bool
     channels_last: bool | Literal["auto"]
     precision: str

@@ -21,6 +21,7 @@ from metamers.execution.checkpoints import Checkpoint
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
+from metamers.synthesis.chunks import pad
 from metamers.synthesis.settings import Bound, SynthesisSettings, turns
 from metamers.synthesis.solver import synthesize
 from metamers.synthesis.state import State, Synthesis
@@ -66,13 +67,13 @@ class BatchRun:
         on the host.
         """
         progress = checkpoint.load()
-        progress.complete(len(ids), engine.batch_size)
+        progress.complete(len(ids), engine.batch_size, engine.chunk_size)
         _note_device(progress, devices.describe(engine.torch_device()))
         _keep_threads(progress)
         plan, _ = turns(SynthesisSettings.of(work.recipe), len(features), work.seed)
-        batch = images[: engine.batch_size]
+        chunk = pad(images[: engine.chunk_size], engine.chunk_size)
         crew = DeviceEnsemble.of(
-            features, batch, engine, [turn.models for turn in plan], progress.choices
+            features, chunk, engine, [turn.models for turn in plan], progress.choices
         )
         progress.choices = crew.choices
         return cls(work, engine, crew, images, ids, checkpoint, progress)
@@ -109,7 +110,7 @@ class BatchRun:
                     bar.advance((steps[-1] - steps[turns_done]) * len(part.rows))
                 return made
 
-            batching.run_batches(self.progress, make, self._save)
+            batching.run_batches(self.progress, make, self._save, self.engine.chunk_size)
 
     def _make(
         self,
@@ -134,6 +135,7 @@ class BatchRun:
                 stop=stop,
                 places=places,
                 graphs=crew.graphs(places),
+                chunk_size=self.engine.chunk_size,
             )
         except FloatingPointError as error:
             where = f"{self.work.condition}, stage {self.work.condition.stage!r}"

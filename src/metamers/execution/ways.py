@@ -21,34 +21,30 @@ def traced(features: Activations, images: Tensor) -> Activations:
     """Return the operations of a forward that stops at the stage, in a straight line.
 
     No hook and no exception is left in it, so that a compiler sees all of it at once. It is for
-    batches of the shape of ``images`` alone.
+    chunks of the shape of ``images`` alone.
     """
     with torch.no_grad():
         return make_fx(features)(images)
 
 
 def compiled(features: Activations, images: Tensor) -> Activations:
-    """Return a forward to the stage that `torch.compile` has made for batches of this shape.
-
-    Batches of another shape, such as the last one, are computed as they are written.
-    """
+    """Return a forward to the stage that `torch.compile` has made for chunks of this shape."""
     function: Any = torch.compile(traced(features, images), dynamic=False)
-
-    def forward(given: Tensor) -> Tensor:
-        return function(given) if given.shape == images.shape else features(given)
-
-    return forward
+    return function
 
 
 def candidates(features: Activations, images: Tensor) -> dict[str, Callable[[], Step]]:
-    """Return for each way the function that prepares a step on the images."""
+    """Return for each way the function that prepares a step on a chunk of images."""
+
+    def objective(function: Activations) -> ModelObjective:
+        return ModelObjective.of(function, images, chunk_size=len(images))
 
     def prepare(target: ModelObjective) -> Step:
         moved = images.flip(0)
         return lambda: target.gradient(moved)[0]
 
     return {
-        "eager": lambda: prepare(ModelObjective.of(features, images)),
-        "graph": lambda: prepare(capture_gradient(ModelObjective.of(features, images))),
-        "compiled": lambda: prepare(ModelObjective.of(compiled(features, images), images)),
+        "eager": lambda: prepare(objective(features)),
+        "graph": lambda: prepare(capture_gradient(objective(features))),
+        "compiled": lambda: prepare(objective(compiled(features, images))),
     }

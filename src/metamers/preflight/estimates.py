@@ -116,11 +116,13 @@ def estimate(
 def memory(plan: Plan, costs: Sequence[StepCost], n_images: int) -> int:
     """Return the bytes of a synthesis job's tensors, at their most."""
     in_shard = math.ceil(n_images / len(plan.shards))
-    batch = max(2, min(plan.config["engine"]["batch_size"], in_shard))
+    engine = plan.config["engine"]
+    chunk = engine["chunk_size"]
+    chunks = min(max(1, engine["batch_size"] // chunk), math.ceil(in_shard / chunk))
     step = max(cost.peak_bytes for cost in costs)
     kept = sum(cost.activation_bytes for cost in costs)
     pixels = IMAGES_HELD * FLOAT * 3 * plan.config["preprocessing"]["size"] ** 2
-    return sum(cost.weight_bytes for cost in costs) + batch * (step + kept + pixels)
+    return sum(cost.weight_bytes for cost in costs) + chunk * (step + chunks * (kept + pixels))
 
 
 def disk(plan: Plan, settings: SynthesisSettings, n_models: int, n_images: int) -> int:

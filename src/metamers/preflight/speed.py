@@ -20,6 +20,7 @@ from metamers.models.zoo import ModelSpec, Weights
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
+from metamers.synthesis.chunks import pad
 from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 from metamers.synthesis.state import State
@@ -106,7 +107,8 @@ def seconds_per_step(
     n_models, n_images = len(features), len(images)
     settings = _settings((turns + 1) * n_models)
     plan, _ = recipes.turns(settings, n_models, seed=0)
-    crew = DeviceEnsemble.of(features, images, engine, [turn.models for turn in plan])
+    chunk = pad(images[: engine.chunk_size], engine.chunk_size)
+    crew = DeviceEnsemble.of(features, chunk, engine, [turn.models for turn in plan])
     places = crew.places(n_images)
     clock = time.perf_counter if crew.device.type == "cuda" else time.process_time
     marks: list[float] = []
@@ -124,6 +126,7 @@ def seconds_per_step(
         on_turn=on_turn,
         places=places,
         graphs=crew.graphs(places),
+        chunk_size=engine.chunk_size,
     )
     return (marks[-1] - marks[n_models - 1]) / (turns * n_models * STEPS_PER_TURN)
 

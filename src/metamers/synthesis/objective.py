@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from metamers.synthesis.chunks import CHUNK_SIZE, padded_rows
+
 Activations = Callable[[Tensor], Tensor]
 Placement = Literal["device", "host", "recomputed"]
-SMALLEST_BATCH = 2  # a batch of one takes other kernels, with other rounding
 
 
 def inversion_loss(
@@ -44,15 +45,16 @@ def inversion_loss(
     return torch.linalg.vector_norm(difference, dim=1) / target_norms
 
 
-def norms(targets: Tensor) -> Tensor:
-    """Return the norm of each reference's activation, ``(batch,)``.
+def norms(targets: Tensor, chunk_size: int | None = None) -> Tensor:
+    """Return the norm of each reference's activation, ``(batch,)``, computed chunk by chunk.
 
     Raises
     ------
     ValueError
         If one is zero: there is then nothing to invert.
     """
-    values = torch.linalg.vector_norm(torch.flatten(targets, 1), dim=1)
+    chunks = targets.flatten(1).split(chunk_size or len(targets))
+    values = torch.cat([torch.linalg.vector_norm(chunk, dim=1) for chunk in chunks])
     if bool((values == 0).any()):
         silent = torch.nonzero(values == 0).flatten().tolist()
         raise ValueError(f"the activations of the references {silent} are all zeros")
@@ -84,26 +86,31 @@ class ModelObjective:
     norms: Tensor
     activations: Tensor | None
     replay: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
+    chunk_size: int = CHUNK_SIZE
 
     @classmethod
     def of(
-        cls, features: Activations, references: Tensor, place: Placement = "device"
+        cls,
+        features: Activations,
+        references: Tensor,
+        place: Placement = "device",
+        chunk_size: int = CHUNK_SIZE,
     ) -> ModelObjective:
         """Return what a model wants, from the references of the batch."""
-        activations = _forward(features, references)
-        lengths = norms(activations)
+        activations = _forward(features, references, chunk_size)
+        lengths = norms(activations, chunk_size)
         kept: Tensor | None = activations
         if place == "recomputed":
             kept = None
         elif place == "host":
             kept = _pinned(activations)
-        return cls(features, references, lengths, kept)
+        return cls(features, references, lengths, kept, chunk_size=chunk_size)
 
-    def reference_activation(self) -> Tensor:
-        """Return the activation of the references, on the device."""
+    def reference_activation(self, rows: slice = slice(None)) -> Tensor:
+        """Return the activation of the references, or of a chunk of them, on the device."""
         if self.activations is None:
-            return _forward(self.features, self.references)
-        return self.activations.to(self.references.device, non_blocking=True)
+            return _forward(self.features, self.references[rows], self.chunk_size)
+        return self.activations[rows].to(self.references.device, non_blocking=True)
 
     def ready(self) -> ModelObjective:
         """Return the same with the activations on the device: what a turn works with."""
@@ -112,9 +119,15 @@ class ModelObjective:
     def losses(self, images: Tensor) -> Tensor:
         """Return the loss of each image, ``(batch,)``."""
         with torch.no_grad():
-            return inversion_loss(
-                _forward(self.features, images), self.reference_activation(), self.norms
-            )
+            losses = [
+                inversion_loss(
+                    _forward(self.features, images[rows], self.chunk_size),
+                    self.reference_activation(rows),
+                    self.norms[rows],
+                )
+                for rows in self._chunks()
+            ]
+        return _joined(losses)
 
     def gradient(self, images: Tensor, difference: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the gradient of each image's own loss, and the losses.
@@ -127,18 +140,31 @@ class ModelObjective:
         images
             ``(batch, 3, height, width)``.
         difference
-            Memory to work in, of the activation's shape, float32.
+            Memory to work in, of the shape of a chunk's activation, float32.
         """
         if self.replay is not None:
             return self.replay(images)
+        parts = [self._gradient(images[rows], rows, difference) for rows in self._chunks()]
+        gradients, losses = zip(*parts, strict=True)
+        return _joined(gradients), _joined(losses)
+
+    def _chunks(self) -> list[slice]:
+        size = self.chunk_size
+        return [slice(start, start + size) for start in range(0, len(self.references), size)]
+
+    def _gradient(
+        self, images: Tensor, rows: slice, difference: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return gradient and losses of one chunk: ``images`` are those of ``rows``."""
         leaf = images.detach().requires_grad_(True)
         found = self.features(leaf)
         with torch.no_grad():
-            difference = torch.sub(found, self.reference_activation(), out=difference)
+            difference = None if difference is None else difference[: len(found)]
+            difference = torch.sub(found, self.reference_activation(rows), out=difference)
             lengths = torch.linalg.vector_norm(difference, dim=tuple(range(1, found.dim())))
-            losses = lengths / self.norms
+            losses = lengths / self.norms[rows]
             # As torch defines the gradient of a norm: zero where the norm is.
-            weights = (1 / self.norms / lengths).masked_fill_(lengths == 0, 0)
+            weights = (1 / self.norms[rows] / lengths).masked_fill_(lengths == 0, 0)
             difference.mul_(weights.view(-1, *[1] * (found.dim() - 1)))
         (gradient,) = torch.autograd.grad(found, leaf, difference.to(found.dtype))
         return gradient, losses
@@ -171,7 +197,8 @@ def worst_model_assignments(targets: Sequence[ModelObjective], images: Tensor) -
     assignments = []
     for index in choice.unique().tolist():
         rows = torch.nonzero(choice == index).flatten()
-        rows = rows if len(rows) >= SMALLEST_BATCH else rows.repeat(SMALLEST_BATCH)
+        whole = padded_rows(len(rows), targets[index].chunk_size)
+        rows = rows[torch.from_numpy(whole).to(rows.device)]
         assignments.append(Assignment(index, targets[index].select(rows), rows))
     return assignments
 
@@ -199,8 +226,10 @@ class Workspace:
             one.target.activations if one.target.replay is None else None for one in assignments
         ]
         differences = [
-            torch.empty_like(one) if one is not None and one.device == images.device else None
-            for one in kept
+            torch.empty_like(one[: assignment.target.chunk_size])
+            if one is not None and one.device == images.device
+            else None
+            for assignment, one in zip(assignments, kept, strict=True)
         ]
         split = any(assignment.rows is not None for assignment in assignments)
         return cls(differences, torch.empty_like(images) if split else None)
@@ -259,9 +288,13 @@ def combined_gradient(
     return Evaluation(torch.as_tensor(total), all_losses)
 
 
-def _forward(features: Activations, images: Tensor) -> Tensor:
+def _forward(features: Activations, images: Tensor, chunk_size: int) -> Tensor:
     with torch.no_grad():
-        return features(images).float()
+        return _joined([features(chunk).float() for chunk in images.split(chunk_size)])
+
+
+def _joined(chunks: Sequence[Tensor]) -> Tensor:
+    return torch.cat(list(chunks)) if len(chunks) > 1 else chunks[0]
 
 
 def _pinned(activations: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from metamers.synthesis import gradient_agreement, initializers, optimizers, schedules
+from metamers.synthesis.chunks import CHUNK_SIZE, pad, padded_rows
 from metamers.synthesis.cuda_graph import capture_gradient
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.objective import (
-    SMALLEST_BATCH,
     Activations,
     Assignment,
     ModelObjective,
@@ -53,6 +53,7 @@ def synthesize(
     stop: Callable[[], bool] | None = None,
     places: Mapping[str, Placement] | None = None,
     graphs: Collection[str] = (),
+    chunk_size: int = CHUNK_SIZE,
 ) -> Synthesis:
     """Return one metamer per reference: images that every model confuses with it.
 
@@ -81,6 +82,9 @@ def synthesize(
         For each model, where the references' activations are kept; by default on the device.
     graphs
         Models whose steps are replayed from CUDA graphs; their activations are on the device.
+    chunk_size
+        Images that a network is given at a time; it decides the rounding, and the last chunk is
+        filled up by repeating images.
 
     Raises
     ------
@@ -93,21 +97,23 @@ def synthesize(
     """
     _require_images(references, image_ids)
     n_images = len(references)
-    references = _pad(references)
-    ids = list(image_ids) + [image_ids[0]] * (len(references) - n_images)
+    references = pad(references, chunk_size)
+    ids = [image_ids[row] for row in padded_rows(n_images, chunk_size)]
     start = _start(settings, references, ids, seed)
     stop = stop or (lambda: False)
     centers = bound.around(start, references)
 
     def prepare(rows: np.ndarray) -> Solver:
         chosen = torch.from_numpy(rows).to(references.device)
-        objectives = _objectives(features, references[chosen], places or {}, graphs, stop)
+        objectives = _objectives(
+            features, references[chosen], places or {}, graphs, stop, chunk_size
+        )
         optimizer = optimizers.prepare(settings, bound, centers[chosen])
         return Solver(list(objectives), optimizer, list(features), [ids[row] for row in rows])
 
     everyone = np.arange(len(ids))
     state = state or State(0, start)
-    active = state.active()
+    active = state.active(chunk_size)
     solver = prepare(active if len(active) else everyone)
     _lay_out(state, references, solver.optimizer)
     plan, repetitions = turns(settings, len(features), seed)
@@ -121,7 +127,7 @@ def synthesize(
         state.merge(active, part)
         if on_turn:
             on_turn(state)
-        before, active = active, state.active()
+        before, active = active, state.active(chunk_size)
         if len(active) and not np.array_equal(active, before):  # who is done leaves the batch
             solver = prepare(active)
     if len(active):
@@ -317,10 +323,11 @@ def _objectives(
     places: Mapping[str, Placement],
     graphs: Collection[str],
     stop: Callable[[], bool],
+    chunk_size: int,
 ) -> Iterator[ModelObjective]:
     for name, function in features.items():
         _raise_if_stopped(stop)
-        target = ModelObjective.of(function, references, places.get(name, "device"))
+        target = ModelObjective.of(function, references, places.get(name, "device"), chunk_size)
         yield capture_gradient(target) if name in graphs else target
 
 
@@ -337,8 +344,3 @@ def _read_back(losses: Tensor, sums: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def _length(assignment: Assignment, n_images: int) -> int:
     return n_images if assignment.rows is None else len(assignment.rows)
-
-
-def _pad(references: Tensor) -> Tensor:
-    missing = max(0, SMALLEST_BATCH - len(references))
-    return torch.cat([references, *[references[:1]] * missing]) if missing else references

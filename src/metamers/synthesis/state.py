@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metamers.synthesis.chunks import CHUNK_SIZE, padded_rows
 from metamers.synthesis.gradient_agreement import Agreement
-from metamers.synthesis.objective import SMALLEST_BATCH
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,19 @@ class State:
         if not len(self.stopped):
             self.stopped = np.zeros(len(self.images), dtype=np.int64)
 
-    def select(self, rows: np.ndarray) -> State:
-        """Return the state of some of the images; one alone is there twice, as in its batch."""
-        rows = padded(rows)
+    def select(self, rows: np.ndarray, chunk_size: int = CHUNK_SIZE) -> State:
+        """Return the state of some of the images, padded to whole chunks as `synthesize` does."""
+        rows = rows[padded_rows(len(rows), chunk_size)]
         return replace(
             self._images_of(rows),
             records=[record.select(rows) for record in self.records],
             agreements=[one.select(rows) for one in self.agreements],
         )
 
-    def active(self) -> np.ndarray:
-        """Return the rows of the images that go on, with one alone twice; none if all are done."""
+    def active(self, chunk_size: int = CHUNK_SIZE) -> np.ndarray:
+        """Return the rows of the images that go on, in whole chunks; none if all are done."""
         rows = np.flatnonzero(self.stopped == 0)
-        return padded(rows) if len(rows) else rows
+        return rows[padded_rows(len(rows), chunk_size)]
 
     def part(self, rows: np.ndarray) -> State:
         """Return the state of the images that go on, without what was recorded.
@@ -141,11 +141,6 @@ class Synthesis:
     evaluations: np.ndarray
     records: list[Record]
     agreements: list[Agreement]
-
-
-def padded(rows: np.ndarray) -> np.ndarray:
-    """Return rows of which there are enough for a batch: one alone twice."""
-    return np.resize(rows, max(len(rows), SMALLEST_BATCH))
 
 
 def _with_rows(whole: Tensor, rows: np.ndarray, part: Tensor) -> Tensor:
