@@ -51,15 +51,13 @@ def test_images_leave_when_all_losses_are_at_the_target(
 ):
     settings = recipe(optimizer, ensemble)
     counted, sizes = counting(networks)
-    found = synthesize(counted, references, image_ids, Bound(), settings)
+    found = synthesize(counted, references, image_ids, Bound(), settings, chunk_size=1)
     done = found.evaluations < found.evaluations.max()
     assert done.any()
     assert (found.losses_stored[done] <= TARGETS[optimizer]).all()
-    assert min(sizes) < max(sizes) == 4
-    # An image pays for its own evaluations; the last one to go on is there twice.
-    paid = found.evaluations.sum()
-    if ensemble != "worst_model":  # whose assignments of one image have it twice
-        assert paid <= sum(sizes) <= paid + np.ptp(np.sort(found.evaluations)[-2:])
+    assert sum(sizes) < 4 * found.evaluations.max()
+    if ensemble != "worst_model":  # which looks for the worst model without a gradient
+        assert sum(sizes) == found.evaluations.sum()
 
 
 @over_cases

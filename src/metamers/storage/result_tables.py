@@ -55,7 +55,7 @@ CHANCE = Table(
             column("chance", pa.float64(), "share of pairs of references answered alike"),
         ]
     ),
-    ("references", "evaluator", "ways"),
+    ("references", "evaluator", "label_space"),
 )
 
 RECOGNIZABILITY = Table(
@@ -306,5 +306,5 @@ CLAIMS_MULTIVERSE = Table(
             column("verdict", pa.string(), "by the interval", allowed=VERDICTS),
         ]
     ),
-    ("claim", "rule", "ways", "stage", "judges"),
+    ("claim", "rule", "label_space", "stage", "judges"),
 )
