@@ -8,7 +8,7 @@ from judged import MEMBERS, condition, recognition
 
 from metamers.analysis import paper_comparison, recognizability
 from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
-from metamers.config import configurations
+from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import tables
@@ -76,7 +76,7 @@ def test_nothing_differs_where_all_that_the_paper_states_is_equal():
 
 def test_papers_own_configuration_differs_in_nothing_that_is_stated():
     shipped = Path(__file__).parents[2] / "config"
-    config = configurations.read([shipped / "paper.yaml"], shipped / "config.yaml")
+    config = validation.read([shipped / "paper.yaml"], shipped / "config.yaml")
     whole = Plan.from_config(config, zoo.read(shipped / "models.yaml"))
     found = paper_comparison.setting_of(whole, "main", 400)
     said = paper_comparison.differing(paper_comparison.settings()["main"], found)

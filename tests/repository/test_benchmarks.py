@@ -111,8 +111,8 @@ def test_all_take_the_same_steps(name, task):
     expected = expected_steps(cut, task, count)
     for step in range(1, count):
         for index in range(len(task.references)):
-            reference_activation = torch.from_numpy(expected[index][step - 1])
-            torch.testing.assert_close(seen[step][index], reference_activation, atol=5e-4, rtol=0)
+            wanted = torch.from_numpy(expected[index][step - 1])
+            torch.testing.assert_close(seen[step][index], wanted, atol=5e-4, rtol=0)
 
 
 def test_plenoptic_descends_the_same_loss(task):
@@ -217,8 +217,8 @@ def test_page_shows_the_committed_results():
 def test_committed_results_cover_every_embedded_model_and_stage():
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     found = {(case["model"], case["stage"]) for case in RESULTS["cases"]}
-    reference_activation = {(m, s) for m in config["evaluators"] for s in config["stages"]}
-    assert reference_activation <= found
+    wanted = {(m, s) for m in config["evaluators"] for s in config["stages"]}
+    assert wanted <= found
     for case in RESULTS["cases"]:
         assert {f"ratio_to_{name}" for name in KEYS} <= case.keys()
         assert {"images", "precision", "device"} <= case.keys()

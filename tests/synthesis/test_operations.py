@@ -81,9 +81,9 @@ def test_synthesis_costs_its_steps_and_four_looks(ensemble, references):
     with FlopCounterMode(display=False) as counter:
         synthesize(traced, references[:4], list("abcd"), FREE, recipe, seed=0)
     # With `worst_model` each model's images are padded to a chunk, so that it may cost more.
-    reference_activation = forward * (2 * gradients + 3 * LOOKS + choices)
+    expected = forward * (2 * gradients + 3 * LOOKS + choices)
     padded = 2 * forward * 2 * gradients if ensemble == "worst_model" else 0
-    assert reference_activation <= counter.get_total_flops() <= reference_activation + padded
+    assert expected <= counter.get_total_flops() <= expected + padded
 
 
 FREE = Bound()

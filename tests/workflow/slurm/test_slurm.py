@@ -71,7 +71,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def start_logging(prepared, tmp_path_factory):
+def begin(prepared, tmp_path_factory):
     """A function that makes a folder ready for synthesis, and a run in it."""
 
     def make(name, **keys):
