@@ -46,7 +46,7 @@ def plan(sets, radius="8/255"):
         "evaluators": list(MODELS),
         "experiments": {"main": main, "bounds": few},
     }
-    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()})
+    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()}, {})
 
 
 def evidence(shares, sets=SETS, n_images=40, **found):

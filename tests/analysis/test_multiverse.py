@@ -25,7 +25,7 @@ def plan():
         "evaluators": list(MODELS),
         "experiments": {"main": main},
     }
-    return Plan(config, {}, {name: tuple(models) for name, models in SETS.items()})
+    return Plan(config, {}, {name: tuple(models) for name, models in SETS.items()}, {})
 
 
 def zoo():

@@ -137,7 +137,7 @@ def plan(budget):
             }
         },
     }
-    return Plan(config, {}, {"one": ("a",), "pair": ("a", "b")})
+    return Plan(config, {}, {"one": ("a",), "pair": ("a", "b")}, {})
 
 
 @pytest.mark.parametrize(("budget", "steps"), [({"total_steps": 70}, 70), ({"per_model": 50}, 100)])
