@@ -20,7 +20,7 @@ from metamers.models import zoo
 from metamers.synthesis import settings as synthesis
 from metamers.synthesis.settings import Bound
 
-EXAMPLES = int(os.environ.get("METAMERS_MUTATIONS", "500"))  # for each of the two files
+EXAMPLES = int(os.environ.get("METAMERS_MUTATIONS", "100"))  # for each of the two files
 SECONDS = 5.0
 ROWS = zoo.read(ROOT / "config/models.yaml")
 

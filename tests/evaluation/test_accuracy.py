@@ -70,7 +70,7 @@ def clean(photographs, name, **changes):
     references, draws = photographs
     row = {"name": name} | ZOO[name] | changes
     answers = evaluators.predict_references(
-        [row], draws, cache_folder(None), torch.device("cpu"), 20
+        [row], draws, cache_folder(None), torch.device("cpu"), 20, chunk_size=4
     )
     return accuracy.check(answers, references, {name: row}, GATE)
 

@@ -121,7 +121,7 @@ def test_null_takes_an_experiment_out():
 def test_configuration_that_is_a_list_is_refused(tmp_path):
     path = tmp_path / "list.yaml"
     path.write_text("[1, 2]\n")
-    with pytest.raises(ValueError, match=r"list\.yaml holds list"):
+    with pytest.raises(ValueError, match=r"list\.yaml': the file holds list"):
         validation.read([path], DEFAULT)
 
 

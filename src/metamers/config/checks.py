@@ -62,7 +62,8 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
     if engine.get("precision") == "tf32" and engine.get("device") == "cpu":
         yield "key 'engine.precision': 'tf32' needs a GPU, and 'engine.device' is 'cpu'"
     for name, experiment in config.get("experiments", {}).items():
-        if experiment is not None:
+        # One that lacks a key is among the errors of the schema already.
+        if experiment is not None and experiment.keys() >= {"references", "recipes", "stages", "bounds"}:
             yield from _experiment(config, declared, name, experiment)
     yield from _jobs(config)
 
