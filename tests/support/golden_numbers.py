@@ -17,6 +17,11 @@ from metamers.analysis import recognizability
 from metamers.config import revisions
 from metamers.evaluation.metrics import compute
 from metamers.evaluation.similarity import divergence
+from metamers.evaluation.similarity.distances import (
+    as_source,
+    matched_distances,
+    pair_distances,
+)
 from metamers.synthesis.settings import STRATEGIES, Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 
@@ -56,7 +61,9 @@ def evaluation():
     generator = np.random.default_rng(2)
     references = generator.normal(size=(12, 30))
     metamers = references + 0.7 * generator.normal(size=(12, 30))
-    rows = divergence.compare(references, metamers, seed=0)
+    n, first, second = len(references), as_source(references), as_source(metamers)
+    within = pair_distances(first, n), pair_distances(second, n)
+    rows = divergence.divergences(*within, matched_distances(first, second, n), seed=0)
     return {row.comparison: [row.divergence, row.low, row.high, row.median_ratio] for row in rows}
 
 

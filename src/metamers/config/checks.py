@@ -13,6 +13,7 @@ from metamers.synthesis import settings
 AXES = ("recipes", "model_sets", "stages", "bounds")
 # Of experiments whose names have figures: the axes with one value.
 SINGLE = {"main": ("recipes", "bounds"), "mixed": ("recipes", "stages", "bounds")}
+NEEDED = {"references", "recipes", "stages", "bounds"}  # keys of an experiment
 MOST_CONDITIONS = 10_000
 MOST_TURNS = 1_000_000
 # So many turns give one to each model of any set: the turns need not be made to see it.
@@ -63,7 +64,7 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
         yield "key 'engine.precision': 'tf32' needs a GPU, and 'engine.device' is 'cpu'"
     for name, experiment in config.get("experiments", {}).items():
         # One that lacks a key is among the errors of the schema already.
-        if experiment is not None and experiment.keys() >= {"references", "recipes", "stages", "bounds"}:
+        if experiment is not None and experiment.keys() >= NEEDED:
             yield from _experiment(config, declared, name, experiment)
     yield from _jobs(config)
 
