@@ -100,6 +100,7 @@ def synthesize(
     centers = bound.around(start, references)
 
     def prepare(rows: np.ndarray) -> Solver:
+        """Return the solver of some of the images: those that go on, or all."""
         chosen = torch.from_numpy(rows).to(references.device)
         objectives = _objectives(features, references[chosen], places or {}, graphs, stop)
         optimizer = optimizers.prepare(settings, bound, centers[chosen])
