@@ -46,7 +46,7 @@ RESULTS = Path(__file__).parent / "convergence.json"
 LITE0, LITE1, SQUEEZENET = "efficientnet_lite0", "efficientnet_lite1", "squeezenet1_1"
 SETS = [[LITE0], [SQUEEZENET], [LITE0, SQUEEZENET], [LITE0, LITE1, SQUEEZENET]]
 FAST = {"optimizer": "lbfgs", "ensemble": "mean_gradient"}
-# An evaluation of each member and a rest that does not fill a turn: losses are read this often.
+# Steps between readings of the losses.
 FAST_TURN = 5
 
 

@@ -104,6 +104,7 @@ def synthesize(
     centers = bound.around(start, references)
 
     def prepare(rows: np.ndarray) -> Solver:
+        """Return the solver of some of the images: those that go on, or all."""
         chosen = torch.from_numpy(rows).to(references.device)
         objectives = _objectives(
             features, references[chosen], places or {}, graphs, stop, chunk_size
