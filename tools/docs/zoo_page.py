@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from metamers.models import zoo
-from metamers.models.zoo import ModelSpec, Normalisation, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec, Normalisation
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -75,8 +76,8 @@ says, to logits of the 1000 ImageNet classes; its module is one that Python find
 working directory. The checkpoint is a state dict in a `.safetensors` or torch file;
 `weights.layout` says how its names become the network's, and names that do not fit are an error.
 With `weights: {source: factory}` the factory loads its weights itself. They are not verified then,
-and results are not made anew when they change, so give the factory another name with them. Without a
-checkpoint, `weights: {source: random, seed: 0}` draws weights.
+and results are not made anew when they change, so give the factory another name with them. Without
+a checkpoint, `weights: {source: random, seed: 0}` draws weights.
 """
 
 
@@ -159,7 +160,7 @@ def _preparation(spec: ModelSpec) -> str:
     return f"{given['resize']} {given['interpolation']}, {given['size']}" if given else ""
 
 
-def _hash(weights: Weights) -> str:
+def _hash(weights: WeightsRow) -> str:
     return weights.sha256 or weights.sha256_prefix
 
 
