@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from misbehaving_server import Answer, serving
 
-from metamers.models.weights import download, drive, http, sources, tar_member
+from metamers.models.weights import download, http, sources, tar_member
 from metamers.models.weights.download import Remote
 from metamers.models.weights.errors import DownloadError, WebPageError
 from metamers.models.weights.http import DownloadOptions, TransientError, UnreachableError
@@ -323,7 +323,7 @@ def test_drive_page_after_the_confirmation_is_a_clear_error(part):
     ],
 )
 def test_drive_links_are_understood(link):
-    assert "download?id=1-abc_DEF0123&export" in drive.drive_url(link)
+    assert "download?id=1-abc_DEF0123&export" in sources.drive_url(link)
 
 
 def tar(mode="w", names=("a.pt", "folder/b.pt", "c.pt")):
