@@ -182,9 +182,7 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = arguments(words)
     torch.use_deterministic_algorithms(True, warn_only=True)
     images = cases.photographs(asked.images, asked.side)
-    judges = {
-        name: load_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators
-    }
+    judges = {name: load_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators}
     plain = replace(cases.engine(asked.device, asked.images), **REFERENCE)
     settings = SETTINGS | (ON_GPU if asked.device.startswith("cuda") else {})
     rows = []
