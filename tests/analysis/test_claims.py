@@ -9,7 +9,8 @@ from judged import recognition
 from metamers.analysis import claim_effects, claims
 from metamers.analysis.claim_effects import Effect, RunResults
 from metamers.config.plan import Condition, Plan
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
 from metamers.storage.provenance import RANDOM_WEIGHTS
 
@@ -26,7 +27,7 @@ EMBEDDED = {"single": ["c1"], "cnn": ["c1", "c2"]}
 def spec(name):
     family = {"t": "transformer"}.get(name[0], "cnn")
     training = "robust" if name[0] == "r" else "standard"
-    weights = Weights("random")
+    weights = WeightsRow("random")
     return ModelSpec(name, name, family, training, "own:none", 0, (), None, weights)
 
 

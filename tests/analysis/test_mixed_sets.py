@@ -12,7 +12,8 @@ from scipy import stats
 from metamers.analysis.mixed_regression import fitted, regression
 from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
 from metamers.config.model_sets import draw_sets
-from metamers.models.zoo import ModelSpec, Normalisation, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec, Normalisation
 from metamers.storage import tables
 
 N_IMAGES = 200
@@ -42,7 +43,7 @@ def spec(name, family="cnn", training="standard"):
         parameters=0,
         blocks=(),
         normalisation=Normalisation((0, 0, 0), (1, 1, 1)),
-        weights=Weights("random"),
+        weights=WeightsRow("random"),
     )
 
 

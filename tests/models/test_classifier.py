@@ -19,7 +19,8 @@ from metamers.models.classifier import (
 )
 from metamers.models.weights.cache import default_cache, locate
 from metamers.models.weights.errors import OtherArchitectureError
-from metamers.models.zoo import Layout, ModelSpec, Normalisation, Weights
+from metamers.models.weights.row import Layout, WeightsRow
+from metamers.models.zoo import ModelSpec, Normalisation
 
 # timm 1.0.9 uses it when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.interface:FutureWarning")
@@ -35,7 +36,7 @@ def spec(**changes):
         "parameters": 1_235_496,
         "blocks": ("features.*",),
         "normalisation": None,
-        "weights": Weights(source="random", seed=3),
+        "weights": WeightsRow(source="random", seed=3),
     }
     return ModelSpec(**(values | changes))
 
@@ -96,7 +97,7 @@ def test_a_model_built_from_a_row_has_its_name():
 
 
 def test_same_seed_gives_same_network():
-    first, second, other = (build(spec(weights=Weights("random", seed=s))) for s in (3, 3, 4))
+    first, second, other = (build(spec(weights=WeightsRow("random", seed=s))) for s in (3, 3, 4))
     name = "network.classifier.1.weight"
     assert torch.equal(first.state_dict()[name], second.state_dict()[name])
     assert not torch.equal(first.state_dict()[name], other.state_dict()[name])
@@ -164,7 +165,7 @@ def own(tmp_path, monkeypatch):
         parameters=0,
         blocks=("0",),
         training="standard",
-        weights=Weights(source="local", path=str(checkpoint), layout=Layout(nested=("model",))),
+        weights=WeightsRow(source="local", path=str(checkpoint), layout=Layout(nested=("model",))),
     )
     torch.manual_seed(5)
     torch.save({"model": architecture(row.architecture).state_dict()}, checkpoint)
@@ -181,7 +182,7 @@ def test_a_users_factory_and_checkpoint_become_a_classifier(own):
 
 
 def test_weights_that_a_factory_loads_are_kept_as_they_are(own):
-    row = replace(own, weights=Weights(source="factory"))
+    row = replace(own, weights=WeightsRow(source="factory"))
     Path("my_networks.py").write_text(
         FACTORY.replace("return", "made =")
         + "    import torch\n"
@@ -196,7 +197,7 @@ def test_weights_that_a_factory_loads_are_kept_as_they_are(own):
 
 
 def test_weights_of_a_factory_need_a_factory():
-    row = spec(weights=Weights(source="factory"))
+    row = spec(weights=WeightsRow(source="factory"))
     with pytest.raises(ValueError, match="'torchvision:squeezenet1_1' is not a function of yours"):
         load_pretrained(row, Path("cache"))
 
@@ -207,7 +208,7 @@ def test_a_factory_whose_weights_are_nan_is_refused(own):
     )
     sys.modules.pop("my_networks")
     with pytest.raises(ValueError, match=r"'tiny': '0\.bias' has NaN"):
-        load_pretrained(replace(own, weights=Weights(source="factory")), Path("cache"))
+        load_pretrained(replace(own, weights=WeightsRow(source="factory")), Path("cache"))
 
 
 def test_a_users_factory_leaves_the_import_path_alone(own):
@@ -232,7 +233,7 @@ def test_a_timm_name_with_a_local_checkpoint_becomes_a_classifier(own, tmp_path)
     row = replace(
         own,
         architecture="timm:mobilenetv3_small_050",
-        weights=Weights(source="local", path=str(path)),
+        weights=WeightsRow(source="local", path=str(path)),
     )
     state = build(row).network.state_dict()
     drawn = {name: torch.rand(tensor.shape).to(tensor.dtype) for name, tensor in state.items()}

@@ -11,13 +11,14 @@ from metamers.models.stages import (
     module_at,
     pass_gradients_through,
 )
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 
 
 def row(**changes):
     values = {"label": "Tiny", "family": "cnn", "training": "random", "parameters": 0}
     values |= {"name": "tiny", "architecture": "own:tiny", "normalisation": None}
-    return ModelSpec(**values, blocks=("[02]",), weights=Weights("random"), **changes)
+    return ModelSpec(**values, blocks=("[02]",), weights=WeightsRow("random"), **changes)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from metamers.models import zoo
+from metamers.models.weights.row import Layout, WeightsRow
 
 # timm 1.0.9 uses it when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.interface:FutureWarning")
@@ -85,8 +86,8 @@ def test_the_schema_knows_exactly_the_keys_that_are_read():
     assert set(SCHEMA["$defs"]["model"]["properties"]) == {*zoo.ModelSpec.__dataclass_fields__} - {
         "name"
     }
-    assert set(SCHEMA["$defs"]["weights"]["properties"]) == {*zoo.Weights.__dataclass_fields__}
-    assert set(SCHEMA["$defs"]["layout"]["properties"]) == {*zoo.Layout.__dataclass_fields__}
+    assert set(SCHEMA["$defs"]["weights"]["properties"]) == {*WeightsRow.__dataclass_fields__}
+    assert set(SCHEMA["$defs"]["layout"]["properties"]) == {*Layout.__dataclass_fields__}
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from metamers.images import references as images
 from metamers.models import stages, zoo
 from metamers.models.classifier import build
 from metamers.models.weights.cache import cache_folder
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 from metamers.preflight import estimates, flops, speed
 from metamers.preflight.flops import step_costs
 from metamers.preflight.workload import evaluations
@@ -39,7 +40,7 @@ TINY = ModelSpec(
     parameters=0,
     blocks=("[01]",),
     normalisation=None,
-    weights=Weights(source="random"),
+    weights=WeightsRow(source="random"),
 )
 
 
@@ -76,7 +77,7 @@ def test_solver_does_the_operations_that_are_counted(ensemble):
         (cost,) = step_costs(SPECS[name], {"early": 0.2}, side)
         step = cost.forward_flops + cost.gradient_flops
         expected += n_images * (done.gradients * step + done.forwards * cost.forward_flops)
-        random = replace(SPECS[name], weights=Weights(source="random"))
+        random = replace(SPECS[name], weights=WeightsRow(source="random"))
         truncated = stages.Features(build(random), cost.module)
         # A clone, since the counter's hooks refuse a leaf in `torch.autograd.grad`.
         features[name] = lambda values, f=truncated: f(values.clone())

@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from metamers.cli.main import app
 from metamers.models import zoo
 from metamers.models.classifier import build
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 from metamers.preflight.stage_cards import cards, forward_flops
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def tiny(**changes):
         "parameters": 0,
         "blocks": ("[01]",),
         "normalisation": None,
-        "weights": Weights(source="random"),
+        "weights": WeightsRow(source="random"),
     }
     return ModelSpec(**(values | changes))
 

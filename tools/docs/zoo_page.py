@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from metamers.models import zoo
-from metamers.models.zoo import ModelSpec, Normalisation, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec, Normalisation
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
@@ -159,7 +160,7 @@ def _preparation(spec: ModelSpec) -> str:
     return f"{given['resize']} {given['interpolation']}, {given['size']}" if given else ""
 
 
-def _hash(weights: Weights) -> str:
+def _hash(weights: WeightsRow) -> str:
     return weights.sha256 or weights.sha256_prefix
 
 

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.runner import ExecutionSettings, prepare_features
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
@@ -83,7 +84,7 @@ def untrained(
     spec: ModelSpec, stage: str, depth: float, engine: ExecutionSettings, images: Tensor
 ) -> Features:
     """Return a model's features with random weights, whose values do not change the time."""
-    random = replace(spec, weights=Weights(source="random"))
+    random = replace(spec, weights=WeightsRow(source="random"))
     return prepare_features(random, stage, depth, engine, Path(), images, identity_relu=False)
 
 

@@ -36,7 +36,7 @@ from metamers.models.weights.errors import (
     WrongHashError,
 )
 from metamers.models.weights.http import DownloadOptions
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 ROOT = Path(__file__).parents[3]
 CONTENT = pickle.dumps({"weight": random.Random(0).randbytes(100_000)})
@@ -59,7 +59,7 @@ def cache(tmp_path):
 
 
 def row(url="https://host.org/net.pth", **values):
-    return Weights(source="url", file="net.pth", url=url, **values)
+    return WeightsRow(source="url", file="net.pth", url=url, **values)
 
 
 def put(cache, content, file="net.pth"):
@@ -103,7 +103,7 @@ def package(monkeypatch, tmp_path):
 
 
 def packaged(**values):
-    return Weights(source="package", package="weights_in_a_package", file="net.pth", **values)
+    return WeightsRow(source="package", package="weights_in_a_package", file="net.pth", **values)
 
 
 def test_file_of_a_package_is_located_without_importing_it(package, cache):
@@ -111,7 +111,7 @@ def test_file_of_a_package_is_located_without_importing_it(package, cache):
 
 
 def test_package_that_is_not_installed_is_named(cache):
-    absent = Weights(source="package", package="not_a_package", path="net.pth", file="net.pth")
+    absent = WeightsRow(source="package", package="not_a_package", path="net.pth", file="net.pth")
     with pytest.raises(MissingWeightsError, match=r"'not_a_package'.*not installed"):
         weights.locate(absent, cache)
 
@@ -164,7 +164,7 @@ def sdist(monkeypatch, tmp_path):
 
 def in_sdist(sdist, **values):
     digest = hashlib.sha256(sdist.read_bytes()).hexdigest()
-    return Weights(
+    return WeightsRow(
         **{
             "source": "sdist",
             "package": "tinynet==1.0",
@@ -303,7 +303,7 @@ def test_file_that_changed_is_hashed_again(cache):
 def test_unknown_source_and_random_weights_have_no_file(cache):
     for source in ("torrent", "random"):
         with pytest.raises(WeightsError, match=f"source '{source}' have no file"):
-            weights.locate(Weights(source=source), cache)
+            weights.locate(WeightsRow(source=source), cache)
 
 
 def test_file_name_cannot_leave_the_cache(cache):
@@ -313,7 +313,7 @@ def test_file_name_cannot_leave_the_cache(cache):
 
 def test_local_file_is_used_where_it_is_and_never_moved(cache, tmp_path):
     mine = put(tmp_path / "mine", CONTENT)
-    local = Weights(source="local", path=str(mine), file="net.pth")
+    local = WeightsRow(source="local", path=str(mine), file="net.pth")
     assert weights.locate(local, cache) == mine
     with pytest.raises(WrongHashError):
         weights.locate(replace(local, sha256="0" * 64), cache)
@@ -398,8 +398,8 @@ def test_offline_all_that_is_missing_comes_in_one_table(cache):
     rows = {
         "one": row(size=12_300_000),
         "two": replace(row("https://host.org/b"), file="b.pth", size_about=500_000_000),
-        "three": Weights(source="random"),
-        "four": Weights(source="gdrive", file="c.pth", url="0123456789a"),
+        "three": WeightsRow(source="random"),
+        "four": WeightsRow(source="gdrive", file="c.pth", url="0123456789a"),
     }
     with pytest.raises(MissingWeightsError) as caught:
         survey.fetch_all(rows, cache, OFFLINE)
@@ -548,7 +548,7 @@ def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, t
 
 def test_random_row_needs_no_file(models, cache):
     spec = zoo.specs(zoo.read(models))["away"]
-    drawn = replace(spec, weights=Weights(source="random", seed=1))
+    drawn = replace(spec, weights=WeightsRow(source="random", seed=1))
     met = load_pretrained(drawn, cache, OFFLINE)
     assert sum(parameter.numel() for parameter in met.parameters()) == spec.parameters
 
@@ -559,8 +559,7 @@ def test_weights_of_a_factory_are_generated_and_have_no_file(models, cache):
     weights = zoo.ModelSpec.of(row).weights
     (finding,) = survey.survey({"own": weights}, cache)
     assert (finding.state, finding.note) == ("generated", "by its factory")
-    assert survey.note(row, cache) == {
+    assert survey.note("own", weights, cache) == {
         "model": "own",
         "source": "factory",
-        "factory": "import:mine:net",
     }

@@ -12,11 +12,11 @@ from dataclasses import replace
 import pytest
 from misbehaving_server import Answer, serving
 
-from metamers.models.weights import download, drive, http, sources, tar_member
+from metamers.models.weights import download, http, sources, tar_member
 from metamers.models.weights.download import Remote
 from metamers.models.weights.errors import DownloadError, WebPageError
 from metamers.models.weights.http import DownloadOptions, TransientError, UnreachableError
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 CONTENT = b"\x80" + random.Random(0).randbytes(600_000)
 OTHER = b"\x80" + random.Random(1).randbytes(600_000)
@@ -276,7 +276,7 @@ QUOTA = """<html><head><title>Google Drive - Quota exceeded</title></head><body>
 
 
 def fetch_from_drive(server, part, access=QUICK):
-    row = Weights(source="gdrive", file="weights.pth", url="0123456789abc")
+    row = WeightsRow(source="gdrive", file="weights.pth", url="0123456789abc")
     access = replace(access, mirror=server.url)
     return sources.FETCHERS["gdrive"](row, part, part.parent, access)
 
@@ -323,7 +323,7 @@ def test_drive_page_after_the_confirmation_is_a_clear_error(part):
     ],
 )
 def test_drive_links_are_understood(link):
-    assert "download?id=1-abc_DEF0123&export" in drive.drive_url(link)
+    assert "download?id=1-abc_DEF0123&export" in sources.drive_url(link)
 
 
 def tar(mode="w", names=("a.pt", "folder/b.pt", "c.pt")):

@@ -29,7 +29,7 @@ from metamers.models.weights.errors import (
     WebPageError,
     WeightsError,
 )
-from metamers.models.zoo import Layout
+from metamers.models.weights.row import Layout
 
 torch.set_num_threads(1)
 

@@ -22,7 +22,7 @@ from metamers.evaluation.metrics.learned import Features, Layers
 from metamers.evaluation.metrics.pixel import METRICS, UNDEFINED, VIF_SMALLEST_SIDE, Metric
 from metamers.evaluation.metrics.registry import MEASURES, WEIGHTS, card
 from metamers.images import crops
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 COMPUTED = "computed"
 SMALLEST_WITH_INTERVAL = 4  # photographs
@@ -60,7 +60,7 @@ def instruments(
     layers: Mapping[str, Layers] | None = None,
     *,
     device: str | torch.device = "cpu",
-    weights: Mapping[str, Weights] = WEIGHTS,
+    weights: Mapping[str, WeightsRow] = WEIGHTS,
 ) -> MetricSuite:
     """Return the metrics that can be computed here.
 
@@ -98,7 +98,7 @@ def instruments(
     return MetricSuite(metrics, layers or {}, inception, missing)
 
 
-def _missing(weights: Weights) -> str:
+def _missing(weights: WeightsRow) -> str:
     return (
         f"not computed: weights missing: {weights.file}; put it into the folder of weights "
         f"(docs/weights.md), from {weights.url}"

@@ -24,7 +24,8 @@ from metamers.evaluation.metrics.registry import WEIGHTS
 from metamers.models import stages
 from metamers.models.weights import verification
 from metamers.models.weights.errors import UnsafePickleError
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 
 ImageMetric = Callable[[Tensor, Tensor], Tensor]
 Features = Callable[[Tensor], Tensor]
@@ -38,7 +39,9 @@ CLIP_TOKENS = ((49406, 886, 1125, 269, 49407), (49406, 2103, 1125, 269, 49407))
 CLIP_CONTEXT = 77  # tokens, padded with 0
 
 
-def checked_file(name: str, cache: Path, weights: Mapping[str, Weights] = WEIGHTS) -> Path | None:
+def checked_file(
+    name: str, cache: Path, weights: Mapping[str, WeightsRow] = WEIGHTS
+) -> Path | None:
     """Return the path of a metric's verified file in the cache, or None if it is not there.
 
     Raises

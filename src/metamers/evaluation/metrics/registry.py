@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ TABLE_1 = ("fid", "ssim", "psnr", "vif", "lpips", "rase", "scc", "tv", "clip_iqa
 """The nine metrics of the paper's Table 1, by their names here."""
 
 WEIGHTS = {
-    "inception": Weights(
+    "inception": WeightsRow(
         source="url",
         file="weights-inception-2015-12-05-6726825d.pth",
         url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
@@ -61,7 +61,7 @@ WEIGHTS = {
         licence="Apache-2.0",
         note="Inception v3 of the original FID",
     ),
-    "alexnet": Weights(
+    "alexnet": WeightsRow(
         source="url",
         file="alexnet-owt-7be5be79.pth",
         url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
@@ -70,7 +70,7 @@ WEIGHTS = {
         licence="BSD-3-Clause",
         note="torchvision's AlexNet; the LPIPS heads come with torchmetrics",
     ),
-    "clip_rn50": Weights(
+    "clip_rn50": WeightsRow(
         source="url",
         file="RN50.pt",
         url="https://openaipublic.azureedge.net/clip/models/"

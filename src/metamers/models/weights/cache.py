@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 from tabulate import tabulate
 
-from metamers.models.weights import download, lock, packages, quarantine, verification
+from metamers.models.weights import download, lock, packages, verification
 from metamers.models.weights.errors import (
     MissingWeightsError,
     WebPageError,
@@ -18,8 +18,8 @@ from metamers.models.weights.errors import (
     WrongHashError,
 )
 from metamers.models.weights.http import DownloadOptions
+from metamers.models.weights.row import WeightsRow
 from metamers.models.weights.sources import FETCHERS
-from metamers.models.zoo import Weights
 
 PROJECT_LOCK = Path("config/weights.lock")
 
@@ -44,7 +44,7 @@ def lock_path(cache: Path) -> Path:
     return PROJECT_LOCK if PROJECT_LOCK.is_file() else cache / "weights.lock"
 
 
-def target(weights: Weights, cache: Path) -> Path:
+def target(weights: WeightsRow, cache: Path) -> Path:
     """Return where a row's file is, or will be once it is fetched.
 
     Raises
@@ -68,7 +68,7 @@ def target(weights: Weights, cache: Path) -> Path:
     return cache / weights.file
 
 
-def locate(weights: Weights, cache: Path, access: DownloadOptions | None = None) -> Path:
+def locate(weights: WeightsRow, cache: Path, access: DownloadOptions | None = None) -> Path:
     """Return the path of a row's verified file, which is fetched first if need be.
 
     Parameters
@@ -96,7 +96,7 @@ def locate(weights: Weights, cache: Path, access: DownloadOptions | None = None)
     return verify(weights, path, cache)
 
 
-def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> Path:
+def verify(weights: WeightsRow, path: Path, cache: Path, rehash: bool = False) -> Path:
     """Return ``path`` if it is the row's file; a file of the cache is set aside otherwise.
 
     A file for which neither row nor lock has a whole hash is recorded in the lock, unless it is
@@ -113,7 +113,7 @@ def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> P
     stamps = cache / "verified"
     if rehash:
         verification.forget(path, stamps)
-    with quarantine.setting_aside(path, cache):
+    with verification.setting_aside(path, cache):
         digest = verification.check(path, weights, expected, stamps)
     if weights.source in FETCHERS and len(expected) < 64:
         _record(weights, path, digest, "", cache)
@@ -121,7 +121,7 @@ def verify(weights: Weights, path: Path, cache: Path, rehash: bool = False) -> P
 
 
 @contextmanager
-def rejecting(weights: Weights, path: Path, cache: Path) -> Iterator[None]:
+def rejecting(weights: WeightsRow, path: Path, cache: Path) -> Iterator[None]:
     """Set a file of the cache aside if the block, which loads it, finds that it is wrong.
 
     A hash that the lock holds only because this file was the first to come is withdrawn, so that
@@ -133,14 +133,14 @@ def rejecting(weights: Weights, path: Path, cache: Path) -> Iterator[None]:
         What the block raised, with the file's new place added.
     """
     try:
-        with quarantine.setting_aside(path, cache):
+        with verification.setting_aside(path, cache):
             yield
     except WeightsError:
         lock.remove_unverified(lock_path(cache), weights.file, cache / "locks")
         raise
 
 
-def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:
+def missing_table(rows: Mapping[str, WeightsRow], cache: Path) -> str:
     """Return one table of files to get: model, file, source, size, and where to put it."""
     lines = [
         (
@@ -159,7 +159,7 @@ def missing_table(rows: Mapping[str, Weights], cache: Path) -> str:
     )
 
 
-def _fetch(weights: Weights, path: Path, cache: Path, access: DownloadOptions) -> None:
+def _fetch(weights: WeightsRow, path: Path, cache: Path, access: DownloadOptions) -> None:
     if access.offline:
         raise MissingWeightsError(missing_table({"": weights}, cache))
     part = _made(cache / "partial") / f"{weights.file}.part"
@@ -168,10 +168,10 @@ def _fetch(weights: Weights, path: Path, cache: Path, access: DownloadOptions) -
     except WebPageError as error:
         if error.page is None:
             raise
-        aside = quarantine.set_aside(error.page, str(error), cache)
+        aside = verification.set_aside(error.page, str(error), cache)
         raise WebPageError(f"{error}. The page was set aside as {str(aside)!r}") from error
     expected = lock.expected_hash(weights, lock_path(cache)) or stated
-    with quarantine.setting_aside(part, cache):
+    with verification.setting_aside(part, cache):
         digest = verification.check(part, weights, expected)
         if not digest.startswith(stated):
             raise WrongHashError(f"{str(part)!r} has the sha256 {digest}; the server says {stated}")
@@ -181,17 +181,17 @@ def _fetch(weights: Weights, path: Path, cache: Path, access: DownloadOptions) -
     _record(weights, path, digest, stated, cache)
 
 
-def _record(weights: Weights, path: Path, digest: str, stated: str, cache: Path) -> None:
+def _record(weights: WeightsRow, path: Path, digest: str, stated: str, cache: Path) -> None:
     who = lock.hash_source(weights, stated)
     pin = lock.Pin(digest, path.stat().st_size, verification.origin(weights), who)
     lock.record(lock_path(cache), weights.file, pin, cache / "locks")
 
 
-def _place(weights: Weights, cache: Path) -> str:
+def _place(weights: WeightsRow, cache: Path) -> str:
     return str(target(weights, cache)) if weights.source != "package" else "(installed package)"
 
 
-def size_text(weights: Weights) -> str:
+def size_text(weights: WeightsRow) -> str:
     """Return a file's size in MB (10^6 bytes), after ``~`` where it is only about that."""
     size = weights.size or weights.size_about
     return f"{'' if weights.size else '~'}{size / 1e6:.1f} MB" if size else "unknown"

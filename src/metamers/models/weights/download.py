@@ -12,7 +12,8 @@ import requests
 import tenacity
 from tqdm import tqdm
 
-from metamers.models.weights import http, verification
+from metamers.files import write_atomically
+from metamers.models.weights import http
 from metamers.models.weights.errors import DownloadError, WebPageError
 from metamers.models.weights.http import DownloadOptions, NoRangesError, TransientError
 
@@ -179,7 +180,7 @@ def _receive(response: requests.Response, remote: Remote, state: State, part: Pa
         return state.stated_hash
     stated = http.stated_hash(response) or state.stated_hash
     state = State(state.url, remote.first, http.version(response), stated)
-    verification.write_atomically(_state_file(part), json.dumps(asdict(state)).encode())
+    write_atomically(_state_file(part), json.dumps(asdict(state)).encode())
     _refuse_without_room(part.parent, total - start)
     received = _write(response, remote, part, start, total)
     if received < total:

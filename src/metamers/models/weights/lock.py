@@ -9,9 +9,10 @@ from pathlib import Path
 import yaml
 from filelock import FileLock
 
+from metamers.files import write_atomically
 from metamers.models.weights import verification
 from metamers.models.weights.errors import WrongHashError
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 HEADER = """\
 # The sha256 of each file of weights, recorded when it was first verified (docs/weights.md).
@@ -83,7 +84,7 @@ def remove_unverified(path: Path, name: str, guards: Path) -> None:
             _write(path, {key: pin for key, pin in pins.items() if key != name})
 
 
-def expected_hash(weights: Weights, path: Path) -> str:
+def expected_hash(weights: WeightsRow, path: Path) -> str:
     """Return the hex digits that a row's file must have, by its row and the lock; or ``""``.
 
     Raises
@@ -103,7 +104,7 @@ def expected_hash(weights: Weights, path: Path) -> str:
     return pin.sha256
 
 
-def hash_source(weights: Weights, published: str) -> str:
+def hash_source(weights: WeightsRow, published: str) -> str:
     """Return the `Pin.recorded` of a file that was verified for the first time."""
     if len(verification.pinned_hash(weights)) == 64:
         return "row"
@@ -119,4 +120,4 @@ def _held(path: Path, guards: Path) -> FileLock:
 
 def _write(path: Path, pins: Mapping[str, Pin]) -> None:
     entries = {name: asdict(pin) for name, pin in sorted(pins.items())}
-    verification.write_atomically(path, (HEADER + yaml.safe_dump(entries, width=100)).encode())
+    write_atomically(path, (HEADER + yaml.safe_dump(entries, width=100)).encode())

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from metamers.models.weights import verification
 from metamers.models.weights.errors import DownloadError, MissingWeightsError, TruncatedFileError
-from metamers.models.weights.quarantine import setting_aside
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.weights.verification import setting_aside
 
 
-def installed_file(weights: Weights) -> Path:
+def installed_file(weights: WeightsRow) -> Path:
     """Return the path of a file of an installed package, which is not imported.
 
     Raises
@@ -39,7 +39,7 @@ def installed_file(weights: Weights) -> Path:
     return path
 
 
-def fetch_member(weights: Weights, part: Path, cache: Path) -> None:
+def fetch_member(weights: WeightsRow, part: Path, cache: Path) -> None:
     """Complete ``part`` with one file of a pinned source package, which the cache keeps.
 
     Nothing of the package is installed or imported, and no other file of it is unpacked here. pip
@@ -57,7 +57,7 @@ def fetch_member(weights: Weights, part: Path, cache: Path) -> None:
     archive = cache / "packages" / name
     if not archive.is_file():
         _download(weights, archive)
-    pinned = Weights(source="sdist", file=name, package=weights.package)
+    pinned = WeightsRow(source="sdist", file=name, package=weights.package)
     with setting_aside(archive, cache):
         verification.check(archive, pinned, weights.package_sha256, cache / "verified")
         _extract(archive, weights.path, part)
@@ -75,7 +75,7 @@ def _extract(archive: Path, member: str, part: Path) -> None:
         raise TruncatedFileError(f"{str(archive)!r} has no file {member!r}: {error}") from error
 
 
-def _download(weights: Weights, archive: Path) -> None:
+def _download(weights: WeightsRow, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         requirement = Path(folder) / "requirements.txt"

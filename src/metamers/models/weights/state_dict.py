@@ -26,7 +26,7 @@ from metamers.models.weights.errors import (
     UnsafePickleError,
     WeightsError,
 )
-from metamers.models.zoo import Layout, Weights
+from metamers.models.weights.row import Layout, WeightsRow
 
 SHOWN = 4
 """How many names an error lists."""
@@ -93,7 +93,7 @@ def read_checkpoint(path: Path) -> object:
     WebPageError, TruncatedFileError, UnreadableFileError
         If it is a web page, ends too early, or is no checkpoint.
     """
-    verification.check_form(path, Weights(source="local", file=path.name))
+    verification.check_form(path, WeightsRow(source="local", file=path.name))
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     plain: list[Any] = [(value, name) for name, value in restricted_pickle.PLAIN_DATA.items()]

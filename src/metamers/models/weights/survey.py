@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from metamers.models.weights import verification
 from metamers.models.weights.cache import locate, missing_table, target, verify
 from metamers.models.weights.errors import MissingWeightsError, WeightsError
 from metamers.models.weights.http import DownloadOptions, UnreachableError
+from metamers.models.weights.row import WeightsRow
 from metamers.models.weights.sources import FETCHERS
-from metamers.models.zoo import ModelSpec, Weights
 
 STATES = ("ready", "missing", "wrong", "generated")
 
@@ -22,18 +21,18 @@ class Finding:
     """What was found of a model's weights; ``state`` is one of `STATES`."""
 
     model: str
-    weights: Weights
+    weights: WeightsRow
     path: Path
     state: str
     note: str = ""
 
 
-def survey(rows: Mapping[str, Weights], cache: Path, rehash: bool = False) -> list[Finding]:
+def survey(rows: Mapping[str, WeightsRow], cache: Path, rehash: bool = False) -> list[Finding]:
     """Return what is there of each model's weights; nothing is fetched."""
     return [_find(model, weights, cache, rehash) for model, weights in rows.items()]
 
 
-def fetch_all(rows: Mapping[str, Weights], cache: Path, access: DownloadOptions) -> list[Path]:
+def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, access: DownloadOptions) -> list[Path]:
     """Return the verified files of all rows that have one, fetched where they were missing.
 
     Raises
@@ -61,27 +60,26 @@ def fetch_all(rows: Mapping[str, Weights], cache: Path, access: DownloadOptions)
     return paths
 
 
-def note(row: Mapping[str, Any], cache: Path) -> dict[str, str]:
+def note(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
     """Return what is known of a model's weights once they are there: they are fetched if need be.
 
     Parameters
     ----------
-    row
-        A row of the zoo, with its ``name``.
+    model, weights
+        The model's name, and its row's weights.
     cache
         Folder of fetched files.
     """
-    weights = ModelSpec.of(row).weights
     if weights.source == "random":
-        return {"model": row["name"], "source": "random", "seed": str(weights.seed)}
+        return {"model": model, "source": "random", "seed": str(weights.seed)}
     if not weights.has_file:
-        return {"model": row["name"], "source": weights.source, "factory": row["architecture"]}
+        return {"model": model, "source": weights.source}
     path = locate(weights, cache)
     digest = verification.check(path, weights, "", cache / "verified")
-    return {"model": row["name"], "file": path.name, "sha256": digest}
+    return {"model": model, "file": path.name, "sha256": digest}
 
 
-def refuse_shared_names(rows: Mapping[str, Weights]) -> None:
+def refuse_shared_names(rows: Mapping[str, WeightsRow]) -> None:
     """Refuse two models whose files would have one name in the cache and are not the same.
 
     Raises
@@ -89,7 +87,7 @@ def refuse_shared_names(rows: Mapping[str, Weights]) -> None:
     WeightsError
         If there are such.
     """
-    first: dict[str, tuple[str, Weights]] = {}
+    first: dict[str, tuple[str, WeightsRow]] = {}
     for model, weights in rows.items():
         if weights.source in FETCHERS:
             other, met = first.setdefault(weights.file, (model, weights))
@@ -100,7 +98,7 @@ def refuse_shared_names(rows: Mapping[str, Weights]) -> None:
                 )
 
 
-def _find(model: str, weights: Weights, cache: Path, rehash: bool) -> Finding:
+def _find(model: str, weights: WeightsRow, cache: Path, rehash: bool) -> Finding:
     if not weights.has_file:
         how = "by its factory" if weights.source == "factory" else f"from seed {weights.seed}"
         return Finding(model, weights, Path(), "generated", how)

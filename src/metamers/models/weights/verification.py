@@ -1,25 +1,31 @@
-"""Is this file the one that a row means? First bytes, end, size and sha256."""
+"""Is a file the one that a row means? By first bytes, end, size and sha256; else set it aside."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from metamers import files
 from metamers.models.weights.errors import (
     TruncatedFileError,
     UnreadableFileError,
     WebPageError,
+    WeightsError,
     WrongHashError,
 )
-from metamers.models.zoo import Weights
+from metamers.models.weights.row import WeightsRow
 
 HASH_PREFIX = 8
 """Fewest hex digits that identify a file (torch.hub's file names carry eight)."""
+
+QUARANTINE = "quarantine"
 
 LONGEST_HEADER = 100_000_000
 """Bytes that a safetensors header may have (the format's own limit)."""
@@ -37,7 +43,7 @@ class Stamp:
     sha256: str
 
 
-def check(path: Path, weights: Weights, expected: str, stamps: Path | None = None) -> str:
+def check(path: Path, weights: WeightsRow, expected: str, stamps: Path | None = None) -> str:
     """Return the sha256 of a file that is what its row means.
 
     Parameters
@@ -71,7 +77,7 @@ def check(path: Path, weights: Weights, expected: str, stamps: Path | None = Non
     return digest
 
 
-def check_form(path: Path, weights: Weights) -> None:
+def check_form(path: Path, weights: WeightsRow) -> None:
     """Refuse a file whose first bytes or end show that it is no whole checkpoint.
 
     Raises
@@ -122,8 +128,7 @@ def sha256_of(path: Path, stamps: Path | None = None) -> str:
         stamp = Stamp(**json.loads(stamp_file.read_text()))
         if stamp == _stamp(path, stamp.sha256):
             return stamp.sha256
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = files.sha256_of(path)
     if stamps:
         remember(path, digest, stamps)
     return digest
@@ -132,7 +137,7 @@ def sha256_of(path: Path, stamps: Path | None = None) -> str:
 def remember(path: Path, digest: str, stamps: Path) -> None:
     """Stamp a file whose sha256 is known, so that `sha256_of` need not read it."""
     content = json.dumps(asdict(_stamp(path, digest)), indent=1)
-    write_atomically(_stamp_file(path, stamps), content.encode())
+    files.write_atomically(_stamp_file(path, stamps), content.encode())
 
 
 def forget(path: Path, stamps: Path) -> None:
@@ -140,16 +145,37 @@ def forget(path: Path, stamps: Path) -> None:
     _stamp_file(path, stamps).unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file such that a reader sees the old or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:
-        file.write(content)
-    Path(file.name).chmod(0o666 & ~_umask())
-    os.replace(file.name, path)
+def set_aside(path: Path, reason: str, cache: Path) -> Path:
+    """Move a file into the cache's quarantine, write the reason beside it, return its new path."""
+    now = datetime.now(UTC)
+    target = cache / QUARANTINE / f"{now:%Y%m%dT%H%M%S.%f}Z-{path.name.removesuffix('.part')}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(path, target)
+    target.with_name(f"{target.name}.reason.txt").write_text(f"{now:%Y-%m-%d %H:%M:%S} {reason}\n")
+    return target
 
 
-def pinned_hash(weights: Weights) -> str:
+@contextmanager
+def setting_aside(path: Path, cache: Path) -> Iterator[None]:
+    """Set a file of the cache aside if the block finds it wrong; the same error goes on.
+
+    Files outside the cache, those of the user or of an installed package, stay where they are.
+
+    Raises
+    ------
+    WeightsError
+        What the block raised, with the file's new place added.
+    """
+    try:
+        yield
+    except WeightsError as error:
+        if not (path.is_file() and path.resolve().is_relative_to(cache.resolve())):
+            raise
+        aside = set_aside(path, f"{type(error).__name__}: {error}", cache)
+        raise type(error)(f"{error}. The file was set aside as {str(aside)!r}") from error
+
+
+def pinned_hash(weights: WeightsRow) -> str:
     """Return the hex digits that a row pins: all 64, or at least eight; ``""`` if none.
 
     Raises
@@ -166,7 +192,7 @@ def pinned_hash(weights: Weights) -> str:
     return pinned
 
 
-def origin(weights: Weights) -> str:
+def origin(weights: WeightsRow) -> str:
     """Return where a row's file comes from, in a few words."""
     if weights.source in ("package", "sdist"):
         return f"the Python package {weights.package!r}"
@@ -211,9 +237,3 @@ def _stamp(path: Path, digest: str) -> Stamp:
 
 def _stamp_file(path: Path, stamps: Path) -> Path:
     return stamps / f"{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]}.json"
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
