@@ -111,7 +111,8 @@ def follow(
     def on_turn(state: State) -> None:
         began = time.process_time()
         found = state.memory.get("point", state.images)  # L-BFGS: the images it has accepted
-        stored = rounded(torch.empty_like(images).copy_(found.view(images.shape)))
+        found = found.view(len(found), *images.shape[1:])[: len(images)]  # without the padding
+        stored = rounded(torch.empty_like(images).copy_(found))
         losses.append(float(torch.stack([one.losses(stored) for one in objectives]).mean()))
         made.append(stored.cpu())
         reading[0] += time.process_time() - began

@@ -403,6 +403,7 @@ def test_ablation_page_is_worked_by_hand(tmp_path):
         key.columns()
         | {"image_id": f"image{k}", "model": model, "loss_before": 1.0, "loss_after": 0.1}
         | {"loss_stored": 0.4 if name == "first" else 0.2}
+        | {"steps": 10, "evaluations": 10, "target": None, "reached": None}
         for name, key in conditions.items()
         for model in models[:2]
         for k in range(10)
