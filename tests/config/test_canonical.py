@@ -6,8 +6,8 @@ import pytest
 import yaml
 from fixtures import ROOT
 
-from metamers.config.canonical import canonical, radius_of
-from metamers.synthesis.settings import Bound
+from metamers.config.canonical import canonical
+from metamers.synthesis.settings import Bound, parse_radius
 
 
 def dumped(text):
@@ -67,7 +67,7 @@ def test_numbers_that_are_not_finite_are_refused(value):
 @pytest.mark.parametrize("text", ["1/0", "8:255", "", "1" + "0" * 400 + "/1", "-1/2", "8/255\n"])
 def test_radii_that_are_no_numbers_are_refused(text):
     with pytest.raises(ValueError, match=r"no fraction|not a finite number"):
-        radius_of(text)
+        parse_radius(text)
 
 
 def test_what_is_no_plain_data_is_refused():

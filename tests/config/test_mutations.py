@@ -20,7 +20,7 @@ from metamers.models import zoo
 from metamers.synthesis import settings as synthesis
 from metamers.synthesis.settings import Bound
 
-EXAMPLES = int(os.environ.get("METAMERS_MUTATIONS", "100"))  # for each of the two files
+EXAMPLES = int(os.environ.get("METAMERS_MUTATIONS", "500"))  # for each of the two files
 SECONDS = 5.0
 ROWS = zoo.read(ROOT / "config/models.yaml")
 
@@ -99,13 +99,13 @@ def mutations(draw, start):
 
 def make_all_params(plan):
     """Make what each job of a plan is given, as the rules do."""
-    config = plan.config
+    config, seen = plan.config, set()
     for condition in plan.conditions:
         wildcards = condition.columns()
         members = zoo.specs({row["name"]: row for row in plan.members(wildcards)})
         chosen = synthesis.SynthesisSettings.of(plan.settings(wildcards))
-        if (condition.recipe, len(members)) not in seen(plan):
-            seen(plan).add((condition.recipe, len(members)))
+        if (condition.recipe, len(members)) not in seen:
+            seen.add((condition.recipe, len(members)))
             synthesis.turns(chosen, len(members), config["seed"])
         Bound.of(canonical(config["bounds"][condition.bound]))
         assert 0 < config["stages"][condition.stage] <= 1
@@ -119,10 +119,6 @@ def make_all_params(plan):
     assert plan.figures is not None
     assert plan.shards
     json.dumps(canonical(config), allow_nan=False)
-
-
-def seen(plan, found={}):  # noqa: B006
-    return found.setdefault(id(plan), set())
 
 
 def plan_or_refusal(config):

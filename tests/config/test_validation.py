@@ -150,3 +150,17 @@ def test_only_rows_that_are_used_are_checked():
     require(with_change("model_sets/unused", ["nosuch"]), rows | {"broken": None}, ROOT)
     with pytest.raises(ConfigurationError, match=r"zoo, key 'squeezenet1_1'"):
         require(CONFIG, rows | {"squeezenet1_1": {"label": "x"}}, ROOT)
+
+
+def test_a_declared_set_with_the_name_of_a_member_alone_is_refused():
+    config = with_change("experiments/main/members_alone", True)
+    config["model_sets"]["alone_squeezenet1_1"] = ["squeezenet1_1", "efficientnet_lite0"]
+    with pytest.raises(ConfigurationError, match=r"model_sets\.alone_squeezenet1_1.*members_alone"):
+        require(config, ZOO, ROOT)
+
+
+def test_a_key_that_is_no_text_hides_no_other_error():
+    config = with_change("seed", "zero")
+    config["stages"][3] = 0.5
+    with pytest.raises(ConfigurationError, match=r"'stages\.3'[\s\S]*'seed'"):
+        require(config, ZOO, ROOT)

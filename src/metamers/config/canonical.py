@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import Any
+
+from metamers.synthesis.settings import parse_radius
 
 # Regular expressions of a checkpoint's layout are applied in their order.
 ORDERED = ("rename",)
-_FRACTION = re.compile(r"[0-9]{1,4000}/[0-9]{1,4000}")
 
 
 def canonical(value: Any) -> Any:  # noqa: ANN401
@@ -39,25 +38,6 @@ def canonical(value: Any) -> Any:  # noqa: ANN401
     raise TypeError(f"{value!r} is of type {type(value).__name__}; expected is plain data")
 
 
-def radius_of(value: float | str) -> float:
-    """Return a radius as a number; it may be written as a fraction, such as ``8/255``.
-
-    Raises
-    ------
-    ValueError
-        If it is neither a finite number above 0 nor such a fraction.
-    """
-    if isinstance(value, str) and not _FRACTION.fullmatch(value):
-        raise ValueError(f"{value[:50]!r} is no fraction such as '8/255'")
-    try:
-        radius = float(Fraction(value))
-    except (OverflowError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{str(value)[:50]!r} is not a finite number") from error
-    if not radius > 0:
-        raise ValueError(f"{str(value)[:50]!r} is not above 0")
-    return radius
-
-
 def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _radius(value[key])
@@ -70,7 +50,7 @@ def _mapping(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _radius(value: Any) -> Any:  # noqa: ANN401
-    return canonical(radius_of(value) if isinstance(value, str) else value)
+    return canonical(parse_radius(value) if isinstance(value, str) else value)
 
 
 def _number(value: float) -> int | float:

@@ -7,13 +7,11 @@ from math import prod
 from typing import Any
 
 from metamers.config import model_sets
-from metamers.config.canonical import radius_of
 from metamers.synthesis import settings
 
 AXES = ("recipes", "model_sets", "stages", "bounds")
 # Of experiments whose names have figures: the axes with one value.
 SINGLE = {"main": ("recipes", "bounds"), "mixed": ("recipes", "stages", "bounds")}
-NEEDED = {"references", "recipes", "stages", "bounds"}  # keys of an experiment
 MOST_CONDITIONS = 10_000
 MOST_TURNS = 1_000_000
 # So many turns give one to each model of any set: the turns need not be made to see it.
@@ -50,7 +48,7 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
     yield from _models(config, declared)
     for name, bound in config.get("bounds", {}).items():
         try:
-            radius_of(bound["radius"])
+            settings.parse_radius(bound["radius"])
         except ValueError as error:
             yield f"key 'bounds.{name}.radius': {error}"
     for name, recipe in config.get("recipes", {}).items():
@@ -63,8 +61,7 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
     if engine.get("precision") == "tf32" and engine.get("device") == "cpu":
         yield "key 'engine.precision': 'tf32' needs a GPU, and 'engine.device' is 'cpu'"
     for name, experiment in config.get("experiments", {}).items():
-        # One that lacks a key is among the errors of the schema already.
-        if experiment is not None and experiment.keys() >= NEEDED:
+        if experiment is not None:
             yield from _experiment(config, declared, name, experiment)
     yield from _jobs(config)
 
@@ -118,6 +115,15 @@ def _experiment(
         except ValueError as error:
             yield f"key '{key}.draw': {error}"
     yield from _single(name, experiment)
+    if experiment.get("members_alone"):
+        sets = config.get("model_sets", {})
+        members = {m for used in experiment.get("model_sets", ()) for m in sets.get(used, ())}
+        for member in sorted(members):
+            if f"alone_{member}" in declared["model_sets"]:
+                yield (
+                    f"key 'model_sets.alone_{member}': experiment {name!r} has members_alone, "
+                    "which makes a set of this name"
+                )
     for declared_set in declared["model_sets"] if "draw" in experiment else ():
         prefix, _, number = declared_set.rpartition("_")
         if prefix == name and number.isdigit():
@@ -155,6 +161,11 @@ def _budgets(config: Section, name: str, experiment: Section) -> Iterator[str]:
                     f"needs a bound in linf, or none, and the bound {bound!r} is an l2 ball"
                 )
         turns = _evaluations(chosen.budget, largest) // chosen.budget["steps_per_turn"]
+        if turns > MOST_TURNS and "per_model" in chosen.budget:  # `_recipe` counts one model's
+            yield (
+                f"key 'recipes.{recipe}.budget', in experiment {name!r}: {turns} turns for sets of "
+                f"{largest}; at most {MOST_TURNS} can be planned"
+            )
         if turns > MANY_TURNS * largest:
             continue
         try:

@@ -138,7 +138,7 @@ def problems(
     except UnboundedError as error:
         return [f"the configuration is no plain data: {error}"]
     found = list(_by_schema(values, schemas / "config.schema.yaml"))
-    sound = _sound(values, [key for key, _ in found])
+    sound = _sound(_with_texts_as_keys(values), [key for key, _ in found])
     declared = {name: _names(values.get(name)) for name in _NAMED} | {"zoo": list(rows)}
     errors = [f"configuration, key {_shown(key)}: {message}" for key, message in found]
     errors += [_short(error) for error in checks.check(sound, declared)]
@@ -161,9 +161,8 @@ def _by_schema(value: dict[str, Any], path: Path) -> list[tuple[tuple[str, ...],
     """Return key and message of each error; what is no plain data comes first."""
     found = list(flaws(value))
     flawed = {key for key, _ in found}
-    if any(not all(isinstance(name, str) for name in level) for level in _levels(value)):
-        return found
-    for error in sorted(_validator(path).iter_errors(value), key=lambda e: list(map(str, e.path))):
+    errors = _validator(path).iter_errors(_with_texts_as_keys(value))
+    for error in sorted(errors, key=lambda e: list(map(str, e.path))):
         leaf: ValidationError = best_match([error]) or error
         key = tuple(map(str, leaf.absolute_path))
         if key not in flawed:
@@ -185,12 +184,11 @@ def _message(error: ValidationError) -> str:
     return _short(error.message + hint)
 
 
-def _levels(value: Any) -> Iterator[dict[Any, Any]]:  # noqa: ANN401
+def _with_texts_as_keys(value: Any) -> Any:  # noqa: ANN401
+    """Return a value without the keys that are no text, which are errors of their own."""
     if isinstance(value, dict):
-        yield value
-    if isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _levels(item)
+        return {k: _with_texts_as_keys(v) for k, v in value.items() if isinstance(k, str)}
+    return [_with_texts_as_keys(item) for item in value] if isinstance(value, list) else value
 
 
 def _sound(values: dict[str, Any], wrong: list[tuple[str, ...]]) -> dict[str, Any]:

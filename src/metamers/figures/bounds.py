@@ -50,7 +50,7 @@ class _Card:
     def of(cls, row: Mapping[str, Any]) -> _Card:
         radius = str(row["radius"])
         size = f"{_NORMS[row['norm']]} {radius}"
-        return cls(row["norm"], float(parse_radius(radius)), row["center"], size)
+        return cls(row["norm"], parse_radius(radius), row["center"], size)
 
 
 def bounds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -35,9 +36,26 @@ FORWARD_SHARE = 1 / 3
 LBFGS_NEEDS = {"ensemble": "mean_gradient", "gradient": "raw", "target_relu": "plain"}
 
 
-def parse_radius(value: str | float) -> Fraction:
-    """Return a radius of the configuration exactly: a number, or a fraction such as ``8/255``."""
-    return Fraction(str(value))
+def parse_radius(value: str | float) -> float:
+    """Return a radius as a number; it may be written as a fraction, such as ``8/255``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a finite number above 0 nor such a fraction.
+    """
+    if isinstance(value, str) and not _FRACTION.fullmatch(value):
+        raise ValueError(f"the radius {value[:50]!r} is no fraction such as '8/255'")
+    try:
+        radius = float(Fraction(value))
+    except (OverflowError, ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"the radius {str(value)[:50]!r} is not a finite number") from error
+    if not radius > 0:
+        raise ValueError(f"the radius {str(value)[:50]!r} is not above 0")
+    return radius
+
+
+_FRACTION = re.compile(r"[0-9]{1,4000}/[0-9]{1,4000}")
 
 
 @dataclass(frozen=True)
@@ -73,7 +91,7 @@ class Bound:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Bound:
         """Return a bound of the configuration."""
-        return cls(row["norm"], row["center"], float(parse_radius(row["radius"])))
+        return cls(row["norm"], row["center"], parse_radius(row["radius"]))
 
     def around(self, initial: Tensor, references: Tensor) -> Tensor:
         """Return the centres of the balls, one per image."""
