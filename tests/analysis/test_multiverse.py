@@ -6,7 +6,8 @@ from judged import recognition
 
 from metamers.analysis import claims, multiverse
 from metamers.config.plan import Plan
-from metamers.models.zoo import ModelSpec, Weights
+from metamers.models.weights.row import WeightsRow
+from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
 
 SETS = {"single": ["c1"], "cnn": ["c1", "c2"]}
@@ -29,7 +30,7 @@ def plan():
 
 
 def zoo():
-    weights = Weights("random")
+    weights = WeightsRow("random")
     training = {name: "random" if name == "random" else "standard" for name in MODELS}
     return {
         n: ModelSpec(n, n, "cnn", training[n], "own:none", 0, (), None, weights) for n in MODELS
