@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from metamers.config import revisions
 from metamers.config.plan import Condition
+from metamers.evaluation.evaluators import Evaluator
 from metamers.execution import checkpoints, runner
 from metamers.execution.outputs import SynthesisOutputs
 from metamers.execution.settings import ExecutionSettings
@@ -27,6 +28,7 @@ from metamers.models.weights.cache import cache_folder, target
 from metamers.models.weights.errors import WeightsError
 from metamers.models.zoo import ModelSpec
 from metamers.storage.metamers import Metamers, loss_rows
+from metamers.synthesis.chunks import CHUNK_SIZE
 
 STAGES = {"early": 0.2, "middle": 0.5, "late": 0.8}  # paper, section 4.4
 TOP = 5
@@ -263,7 +265,7 @@ def _run(
     engine = ExecutionSettings(
         device="auto",
         batch_size=32,
-        chunk_size=4,
+        chunk_size=CHUNK_SIZE,
         fold_batch_norm=True,
         channels_last=True,
         precision="float32",
@@ -283,14 +285,10 @@ def _answers(
     found = []
     members = [row["name"] for row in rows]
     for row in [*rows, *(row for row in _embedded() if row["name"] not in members)]:
-        spec = ModelSpec.of(row)
-        classifier = load_pretrained(spec, cache_folder(None))
-        for index, image_id in enumerate(ids):
-            pair = np.stack([references[index], pixels[index]])
-            with torch.inference_mode():
-                logits = classifier(torch.from_numpy(pair).float() / 255)
-            before, after = map(_top, torch.softmax(logits.double(), dim=1))
-            found.append(Answer(image_id, spec.name, spec.name in members, before, after))
+        judge = Evaluator.of(row, cache_folder(None), torch.device("cpu"), CHUNK_SIZE, CHUNK_SIZE)
+        tops = [map(_top, judge.predict(torch.from_numpy(of))) for of in (references, pixels)]
+        for image_id, before, after in zip(ids, *tops, strict=True):
+            found.append(Answer(image_id, judge.spec.name, row["name"] in members, before, after))
     return found
 
 
@@ -311,7 +309,6 @@ def _installed(spec: ModelSpec) -> bool:
         return False
 
 
-def _top(probabilities: torch.Tensor) -> tuple[tuple[str, float], ...]:
-    values, classes = probabilities.topk(TOP)
-    pairs = zip(classes.tolist(), values.tolist(), strict=True)
-    return tuple((class_name(index), value) for index, value in pairs)
+def _top(probabilities: NDArray[np.float64]) -> tuple[tuple[str, float], ...]:
+    classes = np.argsort(-probabilities, kind="stable")[:TOP]
+    return tuple((class_name(index), float(probabilities[index])) for index in classes.tolist())
