@@ -38,7 +38,7 @@ def test_summary_gives_means_intervals_and_gain(tmp_path):
     said = summary.text(tmp_path)
     assert "0.85 [0.70, 0.95] (2)" in said
     assert "0.40 [0.20, 0.60] (1)" in said
-    assert "+0.30 [+0.10, +0.50] (20 images, 1 models)" in said
+    assert "+0.30 [+0.10, +0.50] (20 images, 1 model)" in said
     assert "n = 20 images" in said
 
 

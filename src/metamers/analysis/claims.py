@@ -237,7 +237,12 @@ def _reason(found: Effect, claim: Claim) -> str:
     else:
         where = f"the interval holds {claim.threshold:g}"
     if 0 < found.evaluators < FEW:
-        where += f"; with {found.evaluators} evaluators it speaks of these, hardly of others"
+        these = (
+            "evaluator it speaks of this one"
+            if found.evaluators == 1
+            else "evaluators it speaks of these"
+        )
+        where += f"; with {found.evaluators} {these}, hardly of others"
     return where
 
 

@@ -87,6 +87,6 @@ def _gain(frame: pd.DataFrame) -> list[str]:
         interval = f"[{row.low:+.2f}, {row.high:+.2f}]"
         lines.append(
             f"{row.model_set:<24}{row.stage:<9}{row.difference:+.2f} {interval} "
-            f"({row.n_images} images, {row.n_evaluators} models)"
+            f"({row.n_images} images, {row.n_evaluators} model{'s' * (row.n_evaluators != 1)})"
         )
     return lines if len(lines) > 2 else []
