@@ -1,7 +1,6 @@
 """Pages of figures: text from files and configurations is shown, and never run."""
 
-from __future__ import os
-
+import os
 import shutil
 import subprocess
 
