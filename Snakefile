@@ -6,6 +6,7 @@ from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from metamers.config import validation
+from metamers.config.canonical import canonical
 from metamers.config.plan import Condition
 from metamers.preflight import cluster, inputs
 
@@ -23,6 +24,8 @@ if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"
     )
+# In one spelling: what means the same makes nothing anew.
+deciding = canonical(config)
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"

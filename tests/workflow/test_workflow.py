@@ -15,6 +15,7 @@ import pytest
 import yaml
 from fixtures import ROOT
 
+from metamers.models.weights.cache import default_cache
 from metamers.storage import metamers, tables
 
 SMALL = ROOT / "tests/configurations/small.yaml"
@@ -198,6 +199,15 @@ def test_change_of_steps_is_not_hidden_by_another_change(finished, tmp_path, oth
 def test_batch_size_of_evaluation_makes_nothing_but_tables_anew(finished, tmp_path):
     jobs = planned(finished, configs=overlay(tmp_path, evaluation={"batch_size": 3}))
     assert not {"synthesize_metamers", "predict_references", "evaluate_models"} & set(jobs)
+
+
+def test_another_spelling_of_the_same_makes_nothing_but_tables_anew(finished, tmp_path):
+    bounds = {"unbounded": {"radius": 10000.0}, "initial_8": {"radius": "16/510"}}
+    recipes = {"main": {"schedule": {"stop": 0.010, "start": 2, "kind": "exponential"}}}
+    changes = {"bounds": bounds, "recipes": recipes, "weights_cache": str(default_cache())}
+    jobs = planned(finished, configs=overlay(tmp_path, **changes))
+    made = {"prepare_references", "fetch_weights", "predict_references", "synthesize_metamers"}
+    assert not (made | {"evaluate_models"}) & set(jobs)
 
 
 def test_wrong_configuration_stops_before_any_job(tmp_path):

@@ -13,9 +13,9 @@ rule prepare_references:
         "../../envs/metamers.yaml"
     params:
         revision=revisions.REFERENCES,
-        data=config["data"],
-        preprocessing=config["preprocessing"],
-        draw=lookup(dpath="references/{references}", within=config),
+        data=deciding["data"],
+        preprocessing=deciding["preprocessing"],
+        draw=lookup(dpath="references/{references}", within=deciding),
         seed=config["seed"],
     script:
         "../scripts/prepare_references.py"

@@ -28,11 +28,11 @@ rule synthesize_metamers:
     params:
         revision=revisions.SYNTHESIS,
         models=plan.members,
-        depth=lookup(dpath="stages/{stage}", within=config),
-        bound=lookup(dpath="bounds/{bound}", within=config),
+        depth=lookup(dpath="stages/{stage}", within=deciding),
+        bound=lookup(dpath="bounds/{bound}", within=deciding),
         recipe=plan.settings,
         # What decides the metamers' bits: the rest of the section may change without new ones.
-        engine=revisions.reproducibility_settings(config["engine"]),
+        engine=revisions.reproducibility_settings(deciding["engine"]),
         seed=config["seed"],
         # Outside the outputs: Snakemake deletes those of a job that fails.
         checkpoint=f"{RUN}/checkpoints/{CONDITION}/{{shard}}.safetensors",

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+from metamers.config.canonical import canonical
 from metamers.config.model_sets import draw_sets
 from metamers.synthesis import settings as recipes
 
@@ -164,7 +165,7 @@ class Plan:
 
     def settings(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Return a recipe in full."""
-        return recipes.complete(self.config["recipes"][wildcards["recipe"]])
+        return canonical(recipes.complete(self.config["recipes"][wildcards["recipe"]]))
 
     def evaluators(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for a group of evaluators."""

@@ -48,9 +48,8 @@ class _Card:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> _Card:
-        radius = str(row["radius"])
-        size = f"{_NORMS[row['norm']]} {radius}"
-        return cls(row["norm"], parse_radius(radius), row["center"], size)
+        size = f"{_NORMS[row['norm']]} {row['radius']}"
+        return cls(row["norm"], parse_radius(row["radius"]), row["center"], size)
 
 
 def bounds(
