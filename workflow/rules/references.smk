@@ -19,3 +19,18 @@ rule prepare_references:
         seed=config["seed"],
     script:
         "../scripts/prepare_references.py"
+
+
+rule prepare_null_pool:
+    output:
+        images=f"{RUN}/null_pool/images.safetensors",
+        manifest=f"{RUN}/null_pool/images.parquet",
+    log:
+        f"{LOGS}/prepare_null_pool.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        revision=revisions.REFERENCES,
+        sections=plan.null_pool,
+    script:
+        "../scripts/prepare_null_pool.py"

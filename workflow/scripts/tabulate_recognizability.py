@@ -1,4 +1,4 @@
-"""Judge the evaluators' answers, and write the tables on recognizability."""
+"""Judge the evaluators' answers, and write the tables on recognizability and success."""
 
 from metamers import snakemake_script
 from metamers.analysis import tabulate
@@ -6,11 +6,9 @@ from metamers.storage import provenance, tables
 
 snakemake_script.start_logging(snakemake)
 
-found = tabulate.recognizability(
-    tables.read(tables.PREDICTIONS, snakemake.input.predictions),
-    tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.reference_predictions),
-    tables.read(tables.REFERENCES, snakemake.input.references),
-    snakemake.params.config,
-    snakemake.params.zoo,
-)
+raw = {
+    name: tables.read(tables.TABLES[name], snakemake.input[name])
+    for name in (*tabulate.RAW, "likeness", "image_metrics")
+}
+found = tabulate.recognizability(raw, snakemake.params.config, snakemake.params.zoo)
 tabulate.write_all(found, snakemake.output, provenance.stamp(snakemake.params.config))

@@ -15,7 +15,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamers.storage.baseline_tables import (
+    CEILING,
+    CHANCE,
+    IMAGE_SUCCESS,
+    NULL_DISTRIBUTION,
+    SUCCESS,
+)
 from metamers.storage.columns import (
+    CHANGES,
     COMPARISONS,
     CONDITION,
     CONDITION_KEY,
@@ -37,15 +45,14 @@ from metamers.storage.raw_tables import (
     REFERENCE_PREDICTIONS,
     REFERENCES,
     SIMILARITY,
-    SUCCESS,
     TRACES,
 )
 from metamers.storage.result_tables import (
-    CHANCE,
     CLAIMS,
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
+    IMAGE_METRICS_BY_SET,
     MIXED_REGRESSION,
     MIXED_SETS,
     PAPER_COMPARISON,
@@ -58,7 +65,9 @@ from metamers.storage.result_tables import (
 
 __all__ = [
     "ACCURACY",
+    "CEILING",
     "CHANCE",
+    "CHANGES",
     "CLAIMS",
     "CLAIMS_MULTIVERSE",
     "COMPARISONS",
@@ -69,10 +78,13 @@ __all__ = [
     "GRADIENT_AGREEMENT",
     "GROUPS",
     "IMAGE_METRICS",
+    "IMAGE_METRICS_BY_SET",
+    "IMAGE_SUCCESS",
     "LABEL_SPACES",
     "LIKENESS",
     "MIXED_REGRESSION",
     "MIXED_SETS",
+    "NULL_DISTRIBUTION",
     "OPTIMISATION",
     "PAPER_COMPARISON",
     "POWER",
@@ -111,14 +123,18 @@ TABLES = {
         OPTIMISATION,
         RECOGNITION,
         CHANCE,
+        CEILING,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
         ENSEMBLE_GAIN,
         RECIPE_EFFECTS,
         IMAGE_METRICS,
+        IMAGE_METRICS_BY_SET,
         SIMILARITY,
         LIKENESS,
+        NULL_DISTRIBUTION,
+        IMAGE_SUCCESS,
         SUCCESS,
         POWER,
         MIXED_SETS,
