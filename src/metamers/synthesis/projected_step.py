@@ -135,7 +135,8 @@ def direction_(rule: str, gradient: Tensor) -> Tensor:
     """Turn the gradient of each image's loss into the direction of a step, in place.
 
     ``raw``: the gradient. ``l2_normalised``: over its norm per image, plus 1e-10 as in
-    Feather et al. 2023. ``sign``: its sign.
+    Feather et al. 2023. ``rms_normalised``: over the root of its mean square, so that the rate is
+    the root mean square change of a pixel, whatever the image's size. ``sign``: its sign.
 
     Raises
     ------
@@ -144,8 +145,10 @@ def direction_(rule: str, gradient: Tensor) -> Tensor:
     """
     if rule == "raw":
         return gradient
-    if rule == "l2_normalised":
+    if rule in ("l2_normalised", "rms_normalised"):
         lengths = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
+        if rule == "rms_normalised":
+            lengths.div_(gradient[0].numel() ** 0.5)
         return gradient.div_(lengths.add_(1e-10))
     if rule == "sign":
         return gradient.sign_()
