@@ -1,4 +1,4 @@
-"""Draw the figures of a run from its tables: in one job, since one start costs more than a figure."""
+"""Draw the figures of a run: in one job, since a start of Python costs more than a figure."""
 
 from pathlib import Path
 
