@@ -322,7 +322,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(asked.threads)
     judges = {
-        name: classifier.load_pretrained(cases.SPECS[name], cases.cache()).to(asked.device)
+        name: classifier.fetch_pretrained(cases.SPECS[name], cases.cache()).to(asked.device)
         for name in cases.CONFIG["evaluators"]
     }
     rows: list[dict[str, Any]] = []

@@ -6,7 +6,7 @@ Where synthesis ends at a loss (a budget's ``until_loss``), sets differ in their
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +56,7 @@ def equal_loss(
     rows: list[dict[str, Any]] = []
     for name, conditions in experiments.items():
         for sets in _compared(conditions):
-            courses = {one: images.loc[tuple(one.columns().values())] for one in sets}
+            courses = {one: _course_of(images, one) for one in sets}
             common = _common(courses.values())
             for (rule, label_space), frame in judged.items():
                 found = _cells(frame, sets, common)
@@ -85,6 +85,12 @@ def _images(optimisation: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def _course_of(images: pd.DataFrame, one: Condition) -> pd.DataFrame:
+    """Return the rows of a condition, by image."""
+    mine = [tuple(key[:-1]) == tuple(one.columns().values()) for key in images.index]
+    return images[mine].droplevel(list(CONDITION_KEY))
+
+
 def _compared(conditions: Sequence[Condition]) -> list[list[Condition]]:
     """Return the conditions that differ in their model set alone, in their order."""
     found: dict[Condition, list[Condition]] = {}
@@ -93,7 +99,7 @@ def _compared(conditions: Sequence[Condition]) -> list[list[Condition]]:
     return list(found.values())
 
 
-def _common(courses: Any) -> list[str]:
+def _common(courses: Iterable[pd.DataFrame]) -> list[str]:
     """Return the images of the photographs that were brought to the target by all sets."""
     reached = pd.concat([course["reached"] for course in courses], axis=1).all(axis=1)
     photograph = [crops.photograph_of(image) for image in reached.index]
@@ -117,7 +123,7 @@ def _course(course: pd.DataFrame, common: Sequence[str]) -> dict[str, Any]:
         "n_images": len(common),
         "n_references": len(course),
         "reached": course["reached"].mean(),
-        "loss": course.loc[common, "loss"].median(),
+        "loss": course["loss"][list(common)].median(),
         "evaluations": course["evaluations"].median(),
     }
 
