@@ -16,6 +16,7 @@ from metamers.figures import registry, style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.equal_loss import equal_loss as draw_equal_loss
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
@@ -147,6 +148,16 @@ def gradient_agreement(size, flagged=()):
     )
 
 
+def equal_loss(size, flagged=()):
+    return draw_equal_loss(
+        synthetic.equal_loss(size),
+        experiment="main",
+        labels=size.labels,
+        stages=STAGES,
+        order=list(size.members),
+    )
+
+
 CONDITIONS: dict[str, Callable] = {
     "recognizability": recognizability,
     "examples": examples,
@@ -161,6 +172,7 @@ CONDITIONS: dict[str, Callable] = {
 }
 ALL = CONDITIONS | {
     "difference_in_means": difference_in_means,
+    "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
 }
 
@@ -274,6 +286,24 @@ def test_a_broken_table_is_no_empty_panel():
     broken = pd.DataFrame({"stranger": [1]})
     with pytest.raises(ValueError, match="'stranger'"):
         registry.draw("power", inputs_of("power", broken))
+
+
+def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
+    inputs = registry.FigureInputs(
+        {
+            "power": pd.DataFrame({"stranger": [1]}),
+            "difference_in_means": synthetic.difference_in_means(QUICKSTART),
+            "success": SUCCEEDED,
+        },
+        *([], [], {"random_weights": False, "stages": {}}, {}),
+    )
+    registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
+    assert "'stranger'" in caplog.text
+    shown = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (tmp_path / "power.svg").read_text()))
+    assert "Not drawn" in shown
+    assert "has the unknown columns ['stranger']" in shown
+    assert "Effect of a model" in (tmp_path / "difference_in_means.svg").read_text()
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):

@@ -22,6 +22,7 @@ from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
 from metamers.config.plan import Plan
+from metamers.images import classes
 from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance, tables
@@ -62,6 +63,7 @@ def recognizability(
     successes = success.successful(images)
     found = {
         **{name: raw[name] for name in RAW},
+        "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
         "chance": chance(own),
         "image_success": images[tables.IMAGE_SUCCESS.schema.names],
