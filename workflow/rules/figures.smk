@@ -1,6 +1,6 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import captions, revisions
+from metamers.config import captions, decided
 
 
 rule draw_figure:
@@ -27,9 +27,7 @@ rule draw_figure:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.FIGURES,
+        decided_by=decided.param(plan, "draw_figure"),
         caption=captions.of(f"{workflow.basedir}/workflow/report"),
-        config=config,
-        zoo=plan.used_rows,
     script:
         "../scripts/draw_figure.py"

@@ -3,6 +3,9 @@
 from metamers.config import revisions
 
 
+from metamers.config import decided
+
+
 rule fetch_weights:
     output:
         f"{RUN}/weights/{{model}}.json",
@@ -13,6 +16,6 @@ rule fetch_weights:
     conda:
         "../../envs/metamers.yaml"
     params:
-        row=plan.row,
+        decided_by=decided.param(plan, "fetch_weights"),
     script:
         "../scripts/fetch_weights.py"

@@ -2,18 +2,19 @@
 
 from pathlib import Path
 
-from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.figures import registry, style
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
 material = registry.FigureInputs.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,
-    snakemake.params.config,
-    snakemake.params.zoo,
+    job.plan.config,
+    job.plan.used_rows,
 )
 style.save(
     registry.draw(snakemake.wildcards.figure, material), Path(snakemake.output.svg).with_suffix("")
 )
+job.finish()
