@@ -99,9 +99,7 @@ class Run:
 
     def figure(self):
         outputs = [f"figures/losses.{form}" for form in ("svg", "png", "html")]
-        job, (svg, *_) = self.begin(
-            "draw_figure", {"figure": "losses"}, {"metamers": METAMERS}, outputs
-        )
+        job, (svg, *_) = self.begin("draw_figures", {}, {"metamers": METAMERS}, outputs)
         chart = alt.Chart({"values": [{"x": 1}]}).mark_point().properties(width=9, height=9)
         style.save(chart, Path(svg).with_suffix(""))
         job.finish()

@@ -56,7 +56,10 @@ rule evaluate_models:
         references=plan.of_batch_references(
             f"{RUN}/references/{{references}}.safetensors"
         ),
-        weights=plan.of_evaluators(f"{RUN}/weights/{{model}}.json"),
+        weights=lambda wildcards: expand(
+            f"{RUN}/weights/{{model}}.json",
+            model=plan.evaluator_groups[wildcards.evaluators],
+        ),
     output:
         predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",

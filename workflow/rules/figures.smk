@@ -1,9 +1,9 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import captions, decided
+from metamers.config import decided
 
 
-rule draw_figure:
+rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
         metamers=plan.of_experiment(
@@ -14,20 +14,22 @@ rule draw_figure:
             references=plan.reference_sets,
         ),
     output:
-        svg=report(
-            f"{RUN}/figures/{{figure}}.svg",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
-        png=f"{RUN}/figures/{{figure}}.png",
-        html=f"{RUN}/figures/{{figure}}.html",
+        svg=[
+            report(
+                f"{RUN}/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"figure": figure},
+            )
+            for figure in plan.figures
+        ],
+        png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
+        html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),
     log:
-        f"{LOGS}/draw_figure/{{figure}}.log",
+        f"{LOGS}/draw_figures.log",
     conda:
         "../../envs/metamers.yaml"
     params:
-        decided_by=decided.param(plan, "draw_figure"),
-        caption=captions.of(f"{workflow.basedir}/workflow/report"),
+        decided_by=decided.param(plan, "draw_figures"),
     script:
-        "../scripts/draw_figure.py"
+        "../scripts/draw_figures.py"

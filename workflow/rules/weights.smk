@@ -1,8 +1,5 @@
 """Weights: fetched where there is a network, verified, and noted for the jobs that need them."""
 
-from metamers.config import revisions
-
-
 from metamers.config import decided
 
 

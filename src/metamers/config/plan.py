@@ -186,15 +186,6 @@ class Plan:
             for name in self.model_sets[wildcards["model_set"]]
         ]
 
-    def of_evaluators(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for each evaluator of a group."""
-
-        def paths(wildcards: Mapping[str, str]) -> list[str]:
-            group = self.evaluator_groups[wildcards["evaluators"]]
-            return [pattern.format(model=name) for name in group]
-
-        return paths
-
     def batch(self, wildcards: Mapping[str, str]) -> list[str]:
         """Return the paths of the conditions of a batch."""
         return [str(condition) for condition in self.batches[wildcards["batch"]]]
@@ -261,6 +252,7 @@ class Plan:
         """Return the names of the tables on recognizability."""
         always = [
             "references",
+            "classes",
             "reference_predictions",
             "predictions",
             "recognition",
