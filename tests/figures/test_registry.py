@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_tables as synthetic
 
+from metamers.config.plan import Plan
 from metamers.figures import registry, style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
@@ -185,7 +186,7 @@ def svg(chart):
 
 def test_figure_of_random_weights_says_so():
     whole = similarity(QUICKSTART)
-    drawn = svg(style.warned(whole, provenance.RANDOM_WEIGHTS))
+    drawn = svg(style.headed(whole, provenance.RANDOM_WEIGHTS, style.MEMBER))
     assert provenance.RANDOM_WEIGHTS in drawn
     assert provenance.RANDOM_WEIGHTS not in svg(whole)
 
@@ -256,24 +257,34 @@ def test_an_experiment_that_is_not_in_the_table_is_refused():
 
 
 def inputs_of(table, frame):
-    config = {"random_weights": False, "stages": {}}
-    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], config, {})
+    axes = {"kind": "tables", "recipes": [], "model_sets": [], "stages": [], "bounds": []}
+    config = {"random_weights": False, "stages": {}, "experiments": {"mine": axes}}
+    plan = Plan(config, {}, {}, {})
+    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], plan, {})
 
 
 SUCCEEDED = tables.SUCCESS.schema.empty_table().to_pandas().astype({"are_metamers": bool})
 
 
-@pytest.mark.parametrize("table", ["power", "difference_in_means"])
-def test_a_figure_without_rows_is_an_empty_panel_that_says_why(table):
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("power", "Table 'power' has no rows"),
+        ("difference_in_means", "Table 'difference_in_means' has no rows"),
+        ("ensemble_gain", "No ensemble stands beside a single model"),
+    ],
+)
+def test_a_figure_without_rows_is_an_empty_panel_that_says_why(table, why):
     empty = tables.TABLES[table].schema.empty_table().to_pandas()
-    drawn = svg(registry.draw(table, inputs_of(table, empty)))
-    assert f"Table '{table}' has no rows" in drawn
+    drawn = svg(registry.draw(table, "mine", inputs_of(table, empty)))
+    assert why in drawn
+    assert "Experiment mine" in drawn
 
 
 def test_a_broken_table_is_no_empty_panel():
     broken = pd.DataFrame({"stranger": [1]})
     with pytest.raises(ValueError, match="'stranger'"):
-        registry.draw("power", inputs_of("power", broken))
+        registry.draw("power", "mine", inputs_of("power", broken))
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):

@@ -6,9 +6,7 @@ from metamers.config import captions, revisions
 rule draw_figure:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_experiment(
-            "main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
-        ),
+        metamers=plan.of_figure(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
@@ -28,6 +26,7 @@ rule draw_figure:
         "../../envs/metamers.yaml"
     params:
         revision=revisions.FIGURES,
+        drawn=lambda wildcards: list(plan.figures[wildcards.figure]),
         caption=captions.of(f"{workflow.basedir}/workflow/report"),
         config=config,
         zoo=plan.used_rows,

@@ -14,6 +14,5 @@ material = registry.FigureInputs.read(
     snakemake.params.config,
     snakemake.params.zoo,
 )
-style.save(
-    registry.draw(snakemake.wildcards.figure, material), Path(snakemake.output.svg).with_suffix("")
-)
+chart = registry.draw(*snakemake.params.drawn, material)
+style.save(chart, Path(snakemake.output.svg).with_suffix(""))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def of(folder: str | Path) -> Callable[[Mapping[str, str]], str]:
-    """Return a params function: the text of ``<folder>/<figure>.rst``."""
+    """Return a params function: the text of ``<folder>/<figure>.rst``, of any experiment."""
 
     def caption(wildcards: Mapping[str, str]) -> str:
-        return (Path(folder) / f"{wildcards['figure']}.rst").read_text()
+        return (Path(folder) / f"{wildcards['figure'].partition('-')[0]}.rst").read_text()
 
     return caption

@@ -249,11 +249,11 @@ def empty(title: str, reason: str) -> alt.VConcatChart:
     return finish(text.properties(width=400, height=120), title, width=400)
 
 
-def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
-    """Return a finished figure with a warning in colour above its title."""
+def headed(chart: alt.VConcatChart, text: str, colour: str) -> alt.VConcatChart:
+    """Return a finished figure with a line of text in colour above its title."""
     inner = chart.copy()
     inner.config = alt.Undefined
-    banner = alt.Title(warning, anchor="start", frame="bounds", color=MEMBER, fontSize=13)
+    banner = alt.Title(text, anchor="start", frame="bounds", color=colour, fontSize=13)
     return alt.vconcat(inner).properties(title=banner, config=_CONFIG)
 
 
