@@ -257,34 +257,61 @@ def test_an_experiment_that_is_not_in_the_table_is_refused():
 
 
 def inputs_of(table, frame):
-    axes = {"kind": "tables", "recipes": [], "model_sets": [], "stages": [], "bounds": []}
-    config = {"random_weights": False, "stages": {}, "experiments": {"mine": axes}}
-    plan = Plan(config, {}, {}, {})
-    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], plan, {})
+    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], EMPTY, {})
 
 
+AXES = {"recipes": [], "model_sets": [], "stages": [], "bounds": []}
+EXPERIMENTS = {"power": "power", "mixed": "mixed_sets", "main": "model_sets", "b.2": "model_sets"}
+EMPTY = Plan(
+    {
+        "random_weights": False,
+        "stages": {},
+        "recipes": {},
+        "experiments": {name: AXES | {"kind": kind} for name, kind in EXPERIMENTS.items()},
+    },
+    *({}, {}, {}),
+)
 SUCCEEDED = tables.SUCCESS.schema.empty_table().to_pandas().astype({"are_metamers": bool})
 
 
 @pytest.mark.parametrize(
-    ("table", "why"),
+    ("figure", "why"),
     [
         ("power", "Table 'power' has no rows"),
         ("difference_in_means", "Table 'difference_in_means' has no rows"),
-        ("ensemble_gain", "No ensemble stands beside a single model"),
+        ("ensemble_gain-b.2", "No ensemble stands beside a single model"),
     ],
 )
-def test_a_figure_without_rows_is_an_empty_panel_that_says_why(table, why):
+def test_a_figure_without_rows_is_an_empty_panel_that_says_why(figure, why):
+    table = figure.partition("-")[0]
     empty = tables.TABLES[table].schema.empty_table().to_pandas()
-    drawn = svg(registry.draw(table, "mine", inputs_of(table, empty)))
+    drawn = svg(registry.draw(figure, inputs_of(table, empty)))
     assert why in drawn
-    assert "Experiment mine" in drawn
+    assert ("Experiment b.2" in drawn) == (figure != table)
 
 
 def test_a_broken_table_is_no_empty_panel():
     broken = pd.DataFrame({"stranger": [1]})
     with pytest.raises(ValueError, match="'stranger'"):
-        registry.draw("power", "mine", inputs_of("power", broken))
+        registry.draw("power", inputs_of("power", broken))
+
+
+def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
+    inputs = registry.FigureInputs(
+        {
+            "power": pd.DataFrame({"stranger": [1]}),
+            "difference_in_means": synthetic.difference_in_means(QUICKSTART),
+            "success": SUCCEEDED,
+        },
+        *([], [], EMPTY, {}),
+    )
+    registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
+    assert "'stranger'" in caplog.text
+    shown = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (tmp_path / "power.svg").read_text()))
+    assert "Not drawn" in shown
+    assert "has the unknown columns ['stranger']" in shown
+    assert "Effect of a model" in (tmp_path / "difference_in_means.svg").read_text()
+    assert len(list(tmp_path.iterdir())) == 6
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):

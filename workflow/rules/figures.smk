@@ -1,34 +1,35 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import captions, revisions
+from metamers.config import revisions
 
 
-rule draw_figure:
+rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_figure(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
+        metamers=plan.of_shown(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
         ),
     output:
-        svg=report(
-            f"{RUN}/figures/{{figure}}.svg",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
-        png=f"{RUN}/figures/{{figure}}.png",
-        html=f"{RUN}/figures/{{figure}}.html",
+        svg=[
+            report(
+                f"{RUN}/figures/{name}.svg",
+                caption=f"../report/{shown}.rst",
+                category="Figures",
+                labels={"figure": name},
+            )
+            for name, (shown, _) in plan.figures.items()
+        ],
+        png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
+        html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),
     log:
-        f"{LOGS}/draw_figure/{{figure}}.log",
+        f"{LOGS}/draw_figures.log",
     conda:
         "../../envs/metamers.yaml"
     params:
         revision=revisions.FIGURES,
-        drawn=lambda wildcards: list(plan.figures[wildcards.figure]),
-        caption=captions.of(f"{workflow.basedir}/workflow/report"),
         config=config,
         zoo=plan.used_rows,
     script:
-        "../scripts/draw_figure.py"
+        "../scripts/draw_figures.py"

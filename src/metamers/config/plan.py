@@ -229,17 +229,11 @@ class Plan:
 
         return paths
 
-    def of_figure(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
-        """Return an input function: the pattern for the metamers that a figure may show."""
-
-        def paths(wildcards: Mapping[str, str]) -> list[str]:
-            _, experiment = self.figures[wildcards["figure"]]
-            shown = (
-                experiment and KINDS[self.config["experiments"][experiment]["kind"]].shows_images
-            )
-            return self._fill(pattern, self.experiments[experiment] if shown else ())
-
-        return paths
+    def of_shown(self, pattern: str) -> list[str]:
+        """Return the pattern for the metamers that a figure may show, each once."""
+        kinds = (self.of_kind(kind) for kind in KINDS if KINDS[kind].shows_images)
+        shown = dict.fromkeys(c for of in kinds for cells in of.values() for c in cells)
+        return self._fill(pattern, shown)
 
     @property
     def feature_networks(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from metamers.figures.recipes import recipes as draw_recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.similarity import similarity as draw_similarity
+from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
@@ -62,7 +64,7 @@ class FigureInputs:
     tables
         The tables by name.
     metamers, references
-        Files of the experiment's metamers, where its kind shows images, and of all references.
+        Files of the metamers of kinds that show images, and of all references.
     plan
         The plan of the run.
     labels
@@ -125,21 +127,46 @@ class FigureInputs:
         return within(table, {astuple(c) for c in self.conditions}).reset_index(drop=True)
 
 
-def draw(figure: str, experiment: str, material: FigureInputs) -> alt.VConcatChart:
-    """Return a figure by name of an experiment, which it names where its kind has several.
+def draw(name: str, material: FigureInputs) -> alt.VConcatChart:
+    """Return a figure by its name in the plan; of several experiments of a kind it names its own.
 
     Of a run on random weights, with a warning that it is one. Where the run has nothing that the
     figure could show, it is an empty panel that says why.
     """
+    figure, experiment = material.plan.figures[name]
     try:
         chart = FIGURES[figure](replace(material, experiment=experiment))
     except NothingToDrawError as reason:
-        chart = style.empty(figure.replace("_", " ").capitalize(), str(reason))
-    if experiment and figure not in material.plan.figures:
+        chart = style.empty(_title(figure), str(reason))
+    if name != figure:
         chart = style.headed(chart, f"Experiment {experiment}", style.INK)
     if material.config["random_weights"]:
         return style.headed(chart, provenance.RANDOM_WEIGHTS, style.MEMBER)
     return chart
+
+
+def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
+    """Write figures, each under its name, in the forms of `style.save`.
+
+    One that cannot be drawn keeps no other from it: an error is told in the log and on the
+    terminal, and in the figure's place.
+
+    Parameters
+    ----------
+    figures
+        Paths without suffix; the last part of each is the figure's name.
+    """
+    for path in figures:
+        try:
+            style.save(draw(path.name, material), path)
+        except Exception as error:  # one figure's, whatever it is
+            logging.exception("the figure %r could not be drawn", path.name)
+            notice(f"the figure {path.name!r} could not be drawn: {error}")
+            style.save(style.failed(_title(path.name), error), path)
+
+
+def _title(figure: str) -> str:
+    return figure.replace("_", " ").capitalize()
 
 
 def examples(material: FigureInputs) -> alt.VConcatChart:
@@ -148,6 +175,7 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
     from metamers.storage import metamers as metamer_files
 
     name = material.conditions[0].references
+    wanted = set(material.conditions)
     path = next(p for p in material.references if Path(p).stem == name)
     ids, pixels = images.load(path)
     shown = _spread(ids, EXAMPLES)
@@ -162,9 +190,11 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
     rows = []
     for file in material.metamers:
         metamers = metamer_files.load(file)
+        condition = Condition.of(metamers.notes["condition"])
+        if condition not in wanted:
+            continue
         rows += [
-            dict(metamers.notes["condition"])
-            | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
+            condition.columns() | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
             for index, image_id in enumerate(metamers.image_ids)
             if image_id in shown
         ]
