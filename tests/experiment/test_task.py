@@ -13,7 +13,7 @@ FOLDER = ROOT / "src/metamers/data/task/jspsych"
 
 
 def test_scripts_of_others_are_those_that_the_list_names():
-    rows = list(csv.DictReader((FOLDER / "SOURCES.csv").open()))
+    rows = list(csv.DictReader((FOLDER / "SOURCES.csv").read_text().splitlines()))
     assert {row["file"] for row in rows} == {path.name for path in FOLDER.glob("*.js")}
     for row in rows:
         content = (FOLDER / row["file"]).read_bytes()
