@@ -14,10 +14,12 @@ from metamers.config.finished_run import FinishedRun
 class RunOrScore(TyperGroup):
     """A group whose first argument is a run, unless it is a command."""
 
+    default = "write"
+
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Put the command before the arguments where none is named."""
         if args and args[0] not in (*self.commands, "--help"):
-            args = ["write", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
