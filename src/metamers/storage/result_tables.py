@@ -16,6 +16,7 @@ from metamers.storage.columns import (
     LABEL_SPACE,
     LOW,
     MEMBER,
+    PEOPLE,
     REGRESSIONS,
     RULE,
     SAME_WEIGHTS,
@@ -96,7 +97,7 @@ RECOGNIZABILITY_BY_SET = Table(
         [
             EXPERIMENT,
             *CONDITION,
-            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            column("group", pa.string(), "evaluators averaged over", allowed=(*GROUPS, PEOPLE)),
             RULE,
             LABEL_SPACE,
             column("n_images", pa.int32(), "images"),

@@ -30,6 +30,7 @@ from metamers.storage.raw_tables import (
     ACCURACY,
     CLASSES,
     GRADIENT_AGREEMENT,
+    HUMAN_ANSWERS,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -70,6 +71,7 @@ __all__ = [
     "ENSEMBLE_GAIN",
     "GRADIENT_AGREEMENT",
     "GROUPS",
+    "HUMAN_ANSWERS",
     "IMAGE_METRICS",
     "LABEL_SPACES",
     "LIKENESS",
@@ -130,6 +132,7 @@ TABLES = {
         PAPER_COMPARISON,
         CLAIMS,
         CLAIMS_MULTIVERSE,
+        HUMAN_ANSWERS,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
