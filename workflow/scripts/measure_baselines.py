@@ -2,24 +2,27 @@
 
 from metamers import snakemake_script
 from metamers.analysis import tabulate
+from metamers.config import integrity
 from metamers.evaluation import baselines
 from metamers.execution import devices
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-draws = zip(snakemake.params.draws, snakemake.input.references, strict=True)
-with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
+plan = job.plan
+draws = zip(plan.reference_sets, snakemake.input.references, strict=True)
+with devices.acquire_device(plan.config["engine"]["device"]) as device:
     found = baselines.measure(
-        snakemake.params.models,
+        plan.measured(snakemake.wildcards),
         references.load(snakemake.input.pool),
         {name: references.load(path) for name, path in draws},
-        snakemake.params.depths,
-        cache_folder(snakemake.config["weights_cache"]),
+        job.decided_by["depths"],
+        cache_folder(plan.config["weights_cache"]),
         device,
-        snakemake.config["evaluation"]["batch_size"],
-        snakemake.params.chunk_size,
+        plan.config["evaluation"]["batch_size"],
+        job.decided_by["chunk_size"],
     )
 tabulate.write_all(found, snakemake.output)
+job.finish()

@@ -2,12 +2,13 @@
 
 from dataclasses import asdict
 
-from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.images import null_pool, references
 from metamers.storage import tables
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
-rows, pixels = null_pool.prepare(snakemake.params.sections)
+rows, pixels = null_pool.prepare(job.plan.config)
 references.save(snakemake.output.images, [row.image_id for row in rows], pixels)
 tables.write(tables.REFERENCES, map(asdict, rows), snakemake.output.manifest)
+job.finish()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from metamers.images import sources
 from metamers.images.errors import ImagesError
 from metamers.images.preprocessing import Preprocessing
-from metamers.images.references import Reference, read_squares
+from metamers.images.references import Reference, digest_of, read_squares
 from metamers.images.sampling import draw
 from metamers.images.sources import Candidate
 
@@ -32,6 +32,17 @@ def check(config: Mapping[str, Any]) -> list[str]:
     except ImagesError as error:
         return list(error.problems)
     return []
+
+
+def contents(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the number of the pool's photographs, and one sha256 of them all.
+
+    Raises
+    ------
+    ImagesError, UnreadableImageError
+        If they cannot be had.
+    """
+    return digest_of(photographs(config))
 
 
 def photographs(config: Mapping[str, Any]) -> list[Candidate]:

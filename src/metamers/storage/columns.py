@@ -14,6 +14,7 @@ RULES = ("self", "label", "generator")
 LABEL_SPACES = ("1000", "16_mean", "16_first")
 GROUPS = ("held_out", "members", "all")
 CHANGES = ("crop", "flip", "jpeg")
+PEOPLE = "people"  # a group of evaluators that only `metamers experiment score` adds
 JUDGES = ("trained", "all")
 REGRESSIONS = ("composition", "members")
 VERDICTS = ("confirmed", "refuted", "undecided", "not testable with these models")

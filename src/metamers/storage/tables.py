@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamers import seals
 from metamers.storage.baseline_tables import (
     CEILING,
     CHANCE,
@@ -38,6 +39,7 @@ from metamers.storage.raw_tables import (
     ACCURACY,
     CLASSES,
     GRADIENT_AGREEMENT,
+    HUMAN_ANSWERS,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -81,6 +83,7 @@ __all__ = [
     "EQUAL_LOSS",
     "GRADIENT_AGREEMENT",
     "GROUPS",
+    "HUMAN_ANSWERS",
     "IMAGE_METRICS",
     "IMAGE_METRICS_BY_SET",
     "IMAGE_SUCCESS",
@@ -149,6 +152,7 @@ TABLES = {
         PAPER_COMPARISON,
         CLAIMS,
         CLAIMS_MULTIVERSE,
+        HUMAN_ANSWERS,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
@@ -220,6 +224,9 @@ def write_parts(
                 raise ValueError(f"{path}: two parts of table {table.name!r} have {min(own & met)}")
             met |= own
             _append(writer, frame[schema.names], schema)
+        own_notes = seals.notes_for(path)
+        writer.add_key_value_metadata({f"metamers.{k}": v for k, v in own_notes.items()})
+    seals.seal(path)
 
 
 def _append(writer: pq.ParquetWriter, frame: pd.DataFrame, schema: pa.Schema) -> None:
