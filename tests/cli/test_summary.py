@@ -27,7 +27,7 @@ def write(folder):
             shared | {"group": group, "n_evaluators": n, "mean": mean, "sd": sd} | interval
             for group, n, mean, sd, interval in (
                 ("members", 2, 0.85, 0.1, {"low": 0.7, "high": 0.95}),
-                ("held_out", 1, 0.4, None, {"low": 0.2, "high": 0.6}),
+                ("trained", 1, 0.4, None, {"low": 0.2, "high": 0.6}),
             )
         ]
     )

@@ -4,17 +4,18 @@ from pathlib import Path
 
 from metamers.analysis import tabulate
 from metamers.config import integrity
-from metamers.storage import provenance
+from metamers.storage import provenance, tables
 
 job = integrity.begin(snakemake)
 
 config = job.plan.config
-found = tabulate.compare_with_paper(snakemake.input, config, job.plan.used_rows)
+found = tabulate.compare_with_paper(snakemake.input.tables, config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(config))
 Path(snakemake.output.numbers).write_text(
     tabulate.comparison_page(found["paper_comparison"], config)
 )
+success = tables.read(tables.SUCCESS, snakemake.input.success)
 Path(snakemake.output.page).write_text(
-    tabulate.claims_page(found["claims"], config, found["claims_multiverse"])
+    tabulate.claims_page(found["claims"], config, found["claims_multiverse"], success)
 )
 job.finish()

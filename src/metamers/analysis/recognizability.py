@@ -60,8 +60,9 @@ def by_set(
 ) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
-    `held_out` leaves out the members and the models with the weights of one. A group without
-    evaluators has no row. The interval resamples images and evaluators.
+    `held_out` leaves out the members and the models with the weights of one, `trained` also
+    those that were never trained, `unrelated` also those that share a member's lineage. A group
+    without evaluators has no row. The interval resamples images and evaluators.
 
     Parameters
     ----------
@@ -173,6 +174,8 @@ def _by_evaluator(cell: RecognitionMatrix, seed: int) -> pd.DataFrame:
             "evaluator": cell.evaluators,
             "member": cell.member,
             "same_weights": cell.same_weights,
+            "related": cell.related,
+            "trained": cell.trained,
             "n_images": cell.n_images,
             "recognizability": cell.recognised.mean(axis=1, dtype=np.float64),
             "low": low,

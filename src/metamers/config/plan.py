@@ -372,7 +372,8 @@ def _random_weights(name: str) -> dict[str, Any]:
 
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
     weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
-    kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
+    idle = ("label", "note", "accuracy", "input", "lineage")
+    kept = {k: v for k, v in row.items() if k not in idle}
     return kept | {"weights": weights}
 
 

@@ -217,7 +217,20 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
+        limits=_limits(material),
     )
+
+
+def _limits(material: FigureInputs) -> list[float]:
+    """Return chance and ceiling of the evaluators that were trained, as means over them."""
+    judged = material.tables["recognizability"]
+    trained = set(judged.loc[judged["trained"], "evaluator"])
+    found = []
+    for name, column in (("chance", "chance"), ("ceiling", "agreement")):
+        table = material.tables[name]
+        rows = table[(table["label_space"] == "1000") & table["evaluator"].isin(trained)]
+        found += [float(rows[column].mean())] if len(rows) else []
+    return found
 
 
 def image_metrics(material: FigureInputs) -> alt.VConcatChart:

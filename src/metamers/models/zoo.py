@@ -42,6 +42,9 @@ class ModelSpec:
     channels
         Where the blocks' activations of four dimensions have their channels: ``first``
         (n, channels, height, width) or ``last`` (n, height, width, channels).
+    lineage
+        Recipe, teachers and initial weights, by names of one's own: models that share one are
+        related.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ModelSpec:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     channels: Literal["first", "last"] = "first"
+    lineage: tuple[str, ...] = ()
     note: str = ""
 
     @classmethod
@@ -68,6 +72,7 @@ class ModelSpec:
         if values["normalisation"] is not None:
             values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
         values["blocks"] = tuple(values["blocks"])
+        values["lineage"] = tuple(values.get("lineage", ()))
         return cls(**values)
 
 
