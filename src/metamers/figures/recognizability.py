@@ -59,8 +59,8 @@ def recognizability(
     """Return Fig 3: one panel per model set, share recognised against stage.
 
     A thin line is one evaluator; the set's members are dashed and of another colour. The thick
-    line is the mean over held-out, trained evaluators, the band its 95 % interval. Up to six evaluators
-    are told apart by shape.
+    line is the mean over held-out, trained evaluators, the band its 95 % interval. Up to six
+    evaluators are told apart by shape.
 
     Parameters
     ----------
