@@ -6,14 +6,15 @@ import pandas as pd
 import pytest
 from judged import MEMBERS, condition, recognition
 
-from metamers.analysis import paper_comparison, paper_settings, recognizability
+from metamers.analysis import paper_comparison, paper_facts, paper_settings, recognizability
 from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
 from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import tables
 
-ROWS = zoo.specs(zoo.read(Path(__file__).parents[2] / "config/models.yaml"))
+ROOT = Path(__file__).parents[2]
+ROWS = zoo.specs(zoo.read(ROOT / "config/models.yaml"))
 OWN = paper_settings.Setting(
     ("vgg19", "a", "b"), sets=2, images=10, steps=200, size=128, stages={"late": 0.9}
 )
@@ -224,4 +225,26 @@ def test_means_of_two_bounds_are_refused(compared):
 
 def test_frame_is_the_declared_table(compared, tmp_path):
     tables.write(tables.PAPER_COMPARISON, compared[0], tmp_path / "t.parquet")
-    assert len(tables.read(tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62
+    assert len(tables.read(tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62 + 31
+
+
+def test_paper_s_own_configuration_has_what_the_paper_states():
+    """But for what the paper contradicts, and for bounds, of which it names two of three."""
+    config = validation.read([ROOT / "config/paper.yaml"], ROOT / "config/config.yaml")
+    whole = Plan.from_config(config, zoo.read(ROOT / "config/models.yaml"))
+    names = {"main": "main", "mixed": "mixed"}
+    run = {k: paper_settings.setting_of(whole, v, 80) for k, v in names.items()}
+    found = paper_facts.facts(whole, run)
+    stated = printed("setting")
+    assert {subject for _, subject in found} == set(stated.index)
+    other = {
+        subject: row["run"]
+        for (_, subject), row in found.items()
+        if row["run"] is not None and row["run"] != pytest.approx(stated[subject])
+    }
+    assert other == {
+        "categories listed": 16,  # the footnote leaves one out
+        "classes with a category": 207,
+        "steps of the example": 40_000,
+        "held-out evaluators": pytest.approx(169 / 6),
+    }

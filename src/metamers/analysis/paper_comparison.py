@@ -23,6 +23,7 @@ def comparison(
     zoo: Mapping[str, ModelSpec],
     run: Mapping[str, Setting],
     seed: int = 0,
+    facts: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """Return each number of the paper beside the run's, and what differs.
 
@@ -37,6 +38,8 @@ def comparison(
         The rows of the models.
     run
         Setting of the experiments ``main`` and ``mixed``; one that was not run is left out.
+    facts
+        What `paper_facts.facts` returned.
 
     Returns
     -------
@@ -50,6 +53,7 @@ def comparison(
         | _mixed(mixed, changes.get("mixed", ""), seed)
         | _models(differences, changes.get("mixed", ""))
         | _parameters(zoo, run)
+        | dict(facts or {})
     )
     rows = [_row(row, found, run) for _, row in numbers().iterrows()]
     return pd.DataFrame(rows, columns=tables.PAPER_COMPARISON.schema.names)
@@ -73,6 +77,8 @@ def _row(
 
 def _absence(entry: pd.Series, run: Mapping[str, Setting]) -> str:
     """Return why the run has no such number."""
+    if entry["quantity"] == "setting":
+        return "not in this run: it has no such experiment"
     experiment = "main" if entry["place"] == "section 4.5" else "mixed"
     if experiment not in run and entry["place"] != "Table 4":
         return f"not in this run: it has no experiment like the paper's {experiment!r}"

@@ -16,6 +16,7 @@ from metamers.analysis import (
     mixed_sets,
     multiverse,
     paper_comparison,
+    paper_facts,
     paper_settings,
     success,
     verdicts,
@@ -139,6 +140,7 @@ def compare_with_paper(
             specs,
             run,
             config["seed"],
+            paper_facts.facts(plan, run),
         ),
         "claims": verdicts.judge(RunResults.of(plan, specs, found)),
         "claims_multiverse": (
