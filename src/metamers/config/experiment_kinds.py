@@ -51,6 +51,7 @@ KINDS: Mapping[str, Kind] = {
             "examples",
             "recognizability",
             "ensemble_gain",
+            "transfer",
             "image_metrics",
             "similarity",
             "optimisation",

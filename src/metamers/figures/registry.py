@@ -26,6 +26,7 @@ from metamers.figures.recipes import recipes as draw_recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.similarity import similarity as draw_similarity
+from metamers.figures.transfer import transfer as draw_transfer
 from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
 
@@ -233,6 +234,18 @@ def _limits(material: FigureInputs) -> list[float]:
     return found
 
 
+def transfer(material: FigureInputs) -> alt.VConcatChart:
+    """Who recognises whose metamers."""
+    return draw_transfer(
+        material.tables["recognizability"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        families={name: row["family"] for name, row in material.plan.zoo.items()},
+        flagged=material.flagged,
+    )
+
+
 def image_metrics(material: FigureInputs) -> alt.VConcatChart:
     """Fig 4."""
     table = material.rows("image_metrics")
@@ -351,6 +364,7 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "examples": examples,
     "recognizability": recognizability,
     "ensemble_gain": ensemble_gain,
+    "transfer": transfer,
     "image_metrics": image_metrics,
     "similarity": similarity,
     "bounds": bounds,
