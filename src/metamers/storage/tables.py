@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamers import seals
 from metamers.storage.columns import (
     COMPARISONS,
     CONDITION,
@@ -48,6 +49,7 @@ from metamers.storage.result_tables import (
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
+    EQUAL_LOSS,
     MIXED_REGRESSION,
     MIXED_SETS,
     PAPER_COMPARISON,
@@ -69,6 +71,7 @@ __all__ = [
     "CONDITION_KEY",
     "DIFFERENCE_IN_MEANS",
     "ENSEMBLE_GAIN",
+    "EQUAL_LOSS",
     "GRADIENT_AGREEMENT",
     "GROUPS",
     "HUMAN_ANSWERS",
@@ -121,6 +124,7 @@ TABLES = {
         RECOGNIZABILITY_BY_STAGE,
         ENSEMBLE_GAIN,
         RECIPE_EFFECTS,
+        EQUAL_LOSS,
         IMAGE_METRICS,
         SIMILARITY,
         LIKENESS,
@@ -204,6 +208,9 @@ def write_parts(
                 raise ValueError(f"{path}: two parts of table {table.name!r} have {min(own & met)}")
             met |= own
             _append(writer, frame[schema.names], schema)
+        own_notes = seals.notes_for(path)
+        writer.add_key_value_metadata({f"metamers.{k}": v for k, v in own_notes.items()})
+    seals.seal(path)
 
 
 def _append(writer: pq.ParquetWriter, frame: pd.DataFrame, schema: pa.Schema) -> None:
