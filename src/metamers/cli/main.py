@@ -20,6 +20,7 @@ from metamers.cli import (
     plan,
     publish,
     summary,
+    verify,
     weights,
     zoo,
 )
@@ -37,6 +38,7 @@ app.add_typer(make.app)
 app.add_typer(export.app)
 app.add_typer(publish.app)
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(verify.app)
 
 
 def _show_version(wanted: bool) -> None:
