@@ -24,9 +24,10 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 WARM = (
     "altair", "pandas", "pyarrow.parquet", "safetensors.torch", "scipy.stats", "snakemake.cli",
-    "statsmodels.api", "timm", "torch", "torchmetrics.functional.image", "torchvision", "vl_convert",
+    "statsmodels.api", "timm", "torch", "torchmetrics.functional.image", "torchvision",
     "metamers.analysis.tabulate", "metamers.evaluation.evaluators", "metamers.execution.runner",
-    "metamers.evaluation.metrics.compute", "metamers.figures.registry", "metamers.images.references",
+    "metamers.evaluation.metrics.compute", "metamers.figures.registry",
+    "metamers.images.references",
 )  # fmt: skip
 
 

@@ -91,7 +91,9 @@ EDITS = {
     "seed": Edit("seed", _key("seed", value=1), EVERYTHING),
     "batch of synthesis": Edit("batch", _key("engine", "batch_size", value=2), set()),
     "batch of evaluation": Edit("batch", _key("evaluation", "batch_size", value=2), set()),
-    "conditions a job": Edit("batch", _key("evaluation", "conditions_per_job", value=1), EVALUATION),
+    "conditions a job": Edit(
+        "batch", _key("evaluation", "conditions_per_job", value=1), EVALUATION
+    ),
     "margin": Edit("margin", _key("accuracy_gate", "margin", value=0.0001), {"check_accuracy"}),
     "label added": Edit("labels", _key("recipe_labels", "main", value="Ours"), set()),
     "label changed": Edit("labels", _key("set_labels", "pair", value="Two of them"), set()),
