@@ -104,7 +104,7 @@ class RunResults:
         return cls(
             plan,
             zoo,
-            dict(select(chosen, conditions)),
+            dict(select(chosen, conditions)) if chosen else {},
             "unrelated" if judges == "unrelated" else "held_out",
             *(found.get(name, pd.DataFrame()) for name in EVIDENCE),
         )
