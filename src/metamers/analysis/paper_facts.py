@@ -41,7 +41,7 @@ def facts(plan: Plan, run: Mapping[str, Setting]) -> dict[tuple[str, str], dict[
     By quantity, which is ``setting``, and subject: columns run to differs of `paper_comparison`.
     """
     known = _always(plan) | _of_main(plan, run) | _of_bounds(plan) | _of_mixed(plan, run)
-    nothing = {"run_sd": None, "low": None, "high": None}
+    nothing: dict[str, Any] = {"run_sd": None, "low": None, "high": None}
     found = {
         ("setting", subject): nothing
         | {"run": float(value), "differs": REMARKS.get(subject, "the two values, if at all")}
