@@ -12,6 +12,7 @@ from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, 
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
+from metamers.analysis.human_alignment import human_alignment
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
 from metamers.config.plan import Plan
@@ -63,6 +64,7 @@ def recognizability(
         "ensemble_gain": analysis.ensemble_gain(
             recognition, plan.experiments, plan.model_sets, seed
         ),
+        "human_alignment": human_alignment(seed),
     }
     if "recipe_effects" in plan.recognition_tables:
         found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)

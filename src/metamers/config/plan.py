@@ -256,6 +256,7 @@ class Plan:
             "recognizability_by_set",
             "recognizability_by_stage",
             "ensemble_gain",
+            "human_alignment",
         ]
         compared = ["recipe_effects"] if self._compares_recipes else []
         return always + compared + (MIXED_TABLES if self._has("mixed") else [])
@@ -292,7 +293,18 @@ class Plan:
             "ablation": ["ablation"],
         }
         names = [name for experiment in of if self._has(experiment) for name in of[experiment]]
+        names += ["human_alignment"] if self.published else []
         return names + (["gradient_agreement"] if self.measures_agreement else [])
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Return the name in Feather et al. (2023) of sets in use of one network of theirs."""
+        used = {c.model_set: self.model_sets[c.model_set] for c in self.conditions}
+        return {
+            name: self.zoo[members[0]]["feather2023"]
+            for name, members in used.items()
+            if len(members) == 1 and "feather2023" in self.zoo[members[0]]
+        }
 
     @property
     def _compares_recipes(self) -> bool:
@@ -334,5 +346,9 @@ def _random_weights(name: str) -> dict[str, Any]:
 
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
     weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
-    kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
+    kept = {
+        k: v
+        for k, v in row.items()
+        if k not in ("label", "note", "accuracy", "input", "feather2023")
+    }
     return kept | {"weights": weights}

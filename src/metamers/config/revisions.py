@@ -14,7 +14,7 @@ SYNTHESIS = 3  # chunks of one size: other rounding in batches of 16 and more; e
 PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
 EVALUATION = 3  # computed in chunks of one size: other rounding
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
+ANALYSIS = 4  # people beside networks
 FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
 
 # Of the configuration's section `engine`, what decides the bits of metamers.

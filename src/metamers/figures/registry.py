@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
+from metamers.config.plan import Plan
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.data import NothingToDrawError
@@ -17,6 +18,7 @@ from metamers.figures.differences import difference_in_means as draw_difference_
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
+from metamers.figures.human_alignment import human_alignment as draw_human_alignment
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
 from metamers.figures.losses import loss_traces, losses_after
 from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
@@ -27,6 +29,7 @@ from metamers.figures.similarity import similarity as draw_similarity
 from metamers.storage import provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
+_ENDS = ("", "_low", "_high")
 EXAMPLES = 3  # reference images shown in the figure of examples
 
 
@@ -61,6 +64,7 @@ class FigureInputs:
     references: Sequence[str]
     config: Mapping[str, Any]
     labels: Mapping[str, str]
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(
@@ -74,7 +78,8 @@ class FigureInputs:
         """Return the material of a run; files are read when a figure needs them."""
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
-        return cls(Tables(table_paths), metamers, references, config, labels)
+        published = Plan.from_config(config, zoo).published
+        return cls(Tables(table_paths), metamers, references, config, labels, published)
 
     @property
     def stages(self) -> list[str]:
@@ -87,6 +92,19 @@ class FigureInputs:
         success = self.tables["success"]
         failed = success[~success["are_metamers"]]
         return set(failed[list(tables.CONDITION_KEY)].itertuples(index=False, name=None))
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """Return what people recognised (Feather et al. 2023) in metamers like those of the run.
+
+        Columns of the table `human_alignment`, with ``model_set`` and ``stage``: where a set's
+        network is one of theirs and a stage has the name of its layer. Of several vision
+        experiments with the same metamers the first counts.
+        """
+        table = self.tables["human_alignment"].drop_duplicates(["network", "layer"])
+        sets = pd.DataFrame(self.published.items(), columns=["model_set", "network"])
+        found = sets.merge(table, on="network").rename(columns={"layer": "stage"})
+        return found[found["stage"].isin(self.config["stages"])].reset_index(drop=True)
 
     def of_main(self, name: str) -> pd.DataFrame:
         """Return a table's rows for the conditions of the experiment ``main``."""
@@ -161,7 +179,26 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
+        people=material.people,
     )
+
+
+def human_alignment(material: FigureInputs) -> alt.VConcatChart:
+    """Draw people against networks; the run's own judges by the label, of 16 categories."""
+    judged = material.tables["recognizability_by_set"]
+    judged = judged[
+        (judged["group"] == "held_out")
+        & (judged["rule"] == "label")
+        & (judged["label_space"] == "16_mean")
+    ]
+    judged = judged.drop_duplicates(["model_set", "stage"])
+    both = material.people.drop(columns=["networks", "networks_low", "networks_high"]).merge(
+        judged[["model_set", "stage", "mean", "low", "high"]], on=["model_set", "stage"]
+    )
+    names = {"mean": "networks", "low": "networks_low", "high": "networks_high", "stage": "layer"}
+    shown = ["network", "layer", *(n + end for n in ("people", "networks") for end in _ENDS)]
+    run = both.rename(columns=names)[shown]
+    return draw_human_alignment(material.tables["human_alignment"], run)
 
 
 def image_metrics(material: FigureInputs) -> alt.VConcatChart:
@@ -276,6 +313,7 @@ def ablation(material: FigureInputs) -> alt.VConcatChart:
 FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "examples": examples,
     "recognizability": recognizability,
+    "human_alignment": human_alignment,
     "ensemble_gain": ensemble_gain,
     "image_metrics": image_metrics,
     "similarity": similarity,

@@ -42,6 +42,8 @@ class ModelSpec:
     channels
         Where the blocks' activations of four dimensions have their channels: ``first``
         (n, channels, height, width) or ``last`` (n, height, width, channels).
+    feather2023
+        Name of the network in the published results of Feather et al. (2023), if it is there.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelSpec:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     channels: Literal["first", "last"] = "first"
+    feather2023: str = ""
     note: str = ""
 
     @classmethod
