@@ -23,6 +23,12 @@ def start_logging(snakemake: Any) -> None:  # noqa: ANN401
     logging.info("metamers %s, %s %s", __version__, snakemake.rule, dict(snakemake.wildcards))
 
 
+def notice(message: str) -> None:
+    """Show a message on the terminal, too, where `start_logging` sends errors to the log."""
+    if sys.__stderr__ is not None and sys.stderr is not sys.__stderr__:
+        print(message, file=sys.__stderr__, flush=True)
+
+
 def prepare_torch(threads: int) -> None:
     """Make torch deterministic, and let it use so many threads.
 

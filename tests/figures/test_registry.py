@@ -276,6 +276,24 @@ def test_a_broken_table_is_no_empty_panel():
         registry.draw("power", inputs_of("power", broken))
 
 
+def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
+    inputs = registry.FigureInputs(
+        {
+            "power": pd.DataFrame({"stranger": [1]}),
+            "difference_in_means": synthetic.difference_in_means(QUICKSTART),
+            "success": SUCCEEDED,
+        },
+        *([], [], {"random_weights": False, "stages": {}}, {}),
+    )
+    registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
+    assert "'stranger'" in caplog.text
+    shown = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (tmp_path / "power.svg").read_text()))
+    assert "Not drawn" in shown
+    assert "has the unknown columns ['stranger']" in shown
+    assert "Effect of a model" in (tmp_path / "difference_in_means.svg").read_text()
+    assert len(list(tmp_path.iterdir())) == 6
+
+
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):
     paths = style.save(difference_in_means(QUICKSTART), tmp_path / "new" / "table_5")
     assert [path.name for path in paths] == ["table_5.svg", "table_5.png", "table_5.html"]

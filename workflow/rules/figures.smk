@@ -1,9 +1,9 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import captions, revisions
+from metamers.config import revisions
 
 
-rule draw_figure:
+rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
         metamers=plan.of_experiment(
@@ -14,22 +14,24 @@ rule draw_figure:
             references=plan.reference_sets,
         ),
     output:
-        svg=report(
-            f"{RUN}/figures/{{figure}}.svg",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
-        png=f"{RUN}/figures/{{figure}}.png",
-        html=f"{RUN}/figures/{{figure}}.html",
+        svg=[
+            report(
+                f"{RUN}/figures/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category="Figures",
+                labels={"figure": figure},
+            )
+            for figure in plan.figures
+        ],
+        png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
+        html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),
     log:
-        f"{LOGS}/draw_figure/{{figure}}.log",
+        f"{LOGS}/draw_figures.log",
     conda:
         "../../envs/metamers.yaml"
     params:
         revision=revisions.FIGURES,
-        caption=captions.of(f"{workflow.basedir}/workflow/report"),
         config=config,
         zoo=plan.used_rows,
     script:
-        "../scripts/draw_figure.py"
+        "../scripts/draw_figures.py"

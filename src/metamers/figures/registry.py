@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from metamers.figures.recipes import recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.similarity import similarity as draw_similarity
+from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
@@ -128,10 +130,34 @@ def draw(figure: str, material: FigureInputs) -> alt.VConcatChart:
     try:
         chart = FIGURES[figure](material)
     except NothingToDrawError as reason:
-        chart = style.empty(figure.replace("_", " ").capitalize(), str(reason))
+        chart = style.empty(_title(figure), str(reason))
     if material.config["random_weights"]:
         return style.warned(chart, provenance.RANDOM_WEIGHTS)
     return chart
+
+
+def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
+    """Write figures, each under its name, in the forms of `style.save`.
+
+    One that cannot be drawn keeps no other from it: an error is told in the log and on the
+    terminal, and in the figure's place.
+
+    Parameters
+    ----------
+    figures
+        Paths without suffix; the last part of each is the figure's name.
+    """
+    for path in figures:
+        try:
+            style.save(draw(path.name, material), path)
+        except Exception as error:  # one figure's, whatever it is
+            logging.exception("the figure %r could not be drawn", path.name)
+            notice(f"the figure {path.name!r} could not be drawn: {error}")
+            style.save(style.failed(_title(path.name), error), path)
+
+
+def _title(figure: str) -> str:
+    return figure.replace("_", " ").capitalize()
 
 
 def examples(material: FigureInputs) -> alt.VConcatChart:

@@ -14,6 +14,7 @@ from typing import Any
 
 import altair as alt
 import pandas as pd
+import vl_convert
 
 # vl-convert carries Liberation Sans, which has the widths of Arial: the same layout everywhere.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
@@ -249,6 +250,12 @@ def empty(title: str, reason: str) -> alt.VConcatChart:
     return finish(text.properties(width=400, height=120), title, width=400)
 
 
+def failed(title: str, error: Exception) -> alt.VConcatChart:
+    """Return a finished figure in the place of one that could not be drawn, with the error."""
+    reason = f"an error kept this figure from being drawn: {error or repr(error)}"
+    return warned(empty(title, reason.rstrip(".")), "Not drawn")
+
+
 def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
     """Return a finished figure with a warning in colour above its title."""
     inner = chart.copy()
@@ -267,7 +274,7 @@ def save(chart: alt.TopLevelMixin, path_without_suffix: str | Path) -> list[Path
     base.parent.mkdir(parents=True, exist_ok=True)
     svg, png, html = (base.with_name(base.name + suffix) for suffix in (".svg", ".png", ".html"))
     chart.save(str(svg))
-    chart.save(str(png), scale_factor=2)
+    png.write_bytes(vl_convert.svg_to_png(svg.read_text(), scale=2))
     chart.save(
         str(html),
         inline=True,

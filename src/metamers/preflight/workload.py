@@ -88,7 +88,7 @@ def jobs(plan: Plan) -> dict[str, int]:
         "tabulate_measurements": 1,
         **({"tabulate_agreement": 1} if plan.measures_agreement else {}),
         "compare_with_paper": 1,
-        "draw_figure": len(plan.figures),
+        "draw_figures": 1,
     }
 
 

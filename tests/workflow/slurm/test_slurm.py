@@ -41,7 +41,7 @@ TARGETS = [
     "results/small/figures/recognizability.svg",
     "results/small/figures/optimisation.svg",
 ]
-ANALYSIS = "compare_with_paper_draw_figure_tabulate_measurements_tabulate_recognizability"
+ANALYSIS = "compare_with_paper_draw_figures_tabulate_measurements_tabulate_recognizability"
 TURNS = 300  # of the long synthesis
 
 
