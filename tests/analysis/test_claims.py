@@ -249,6 +249,7 @@ def test_full_run_confirms_what_it_shows(run):
         "a bound of 8/255 breaks recognition": "confirmed",
         "80 images suffice": claims.UNTESTABLE,
         "robust members help": claims.UNTESTABLE,
+        "recognizability predicts human recognition": "confirmed",
     }
 
 

@@ -7,6 +7,7 @@ People and networks judged the same metamers, of single networks, layer by layer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def human_alignment(seed: int) -> pd.DataFrame:
     found, generator = answers(), np.random.default_rng(seed)
     rows = []
     for place, condition in enumerate(found.conditions.to_dict("records")):
-        row = {name: str(value) for name, value in condition.items()}
+        row: dict[str, Any] = {str(name): str(value) for name, value in condition.items()}
         for name, values in (("people", found.people), ("networks", found.networks)):
             known = values[:, place][np.isfinite(values[:, place])]
             low, high = bootstrap.bootstrap_interval(known, generator)
@@ -136,9 +137,14 @@ def _drawn_within(
 
 def _layers(conditions: pd.DataFrame) -> list[list[NDArray[np.intp]]]:
     """Return, for each network and each of its layers, the places of the conditions."""
-    places = conditions.groupby(["network", "layer"], sort=True).indices
-    networks = dict.fromkeys(network for network, _ in places)
-    return [[at for (name, _), at in places.items() if name == network] for network in networks]
+    networks, layers = (conditions[name].to_numpy(dtype=str) for name in ("network", "layer"))
+    return [
+        [
+            np.flatnonzero((networks == network) & (layers == layer))
+            for layer in np.unique(layers[networks == network])
+        ]
+        for network in np.unique(networks)
+    ]
 
 
 def _draw(layers: list[list[NDArray[np.intp]]], generator: np.random.Generator) -> NDArray[np.intp]:

@@ -51,7 +51,7 @@ def human_alignment(table: pd.DataFrame, run: pd.DataFrame) -> alt.VConcatChart:
     )
 
 
-def _points(rows: pd.DataFrame) -> alt.LayerChart:
+def _points(rows: pd.DataFrame) -> style.Layers:
     kinds = [kind for kind in _COLOURS if kind in set(rows["kind"])]
     colour = (
         alt.Color("kind:N", title=None)
