@@ -184,7 +184,7 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(1)
     judges = {
-        name: classifier.load_pretrained(cases.SPECS[name], cases.cache())
+        name: classifier.fetch_pretrained(cases.SPECS[name], cases.cache())
         for name in cases.CONFIG["evaluators"]
     }
     sets = [one.split("+") for one in asked.sets] if asked.sets else SETS

@@ -35,7 +35,7 @@ from metamers import bootstrap
 from metamers.execution import precision
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
 from metamers.execution.runner import ExecutionSettings, prepare_features
-from metamers.models.classifier import load_pretrained
+from metamers.models.classifier import fetch_pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
 from metamers.synthesis.objective import ModelObjective
@@ -181,7 +181,7 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = arguments(words)
     torch.use_deterministic_algorithms(True, warn_only=True)
     images = cases.photographs(asked.images, asked.side)
-    judges = {name: load_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators}
+    judges = {name: fetch_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators}
     plain = replace(cases.engine(asked.device, asked.images), **REFERENCE)
     settings = SETTINGS | (ON_GPU if asked.device.startswith("cuda") else {})
     rows = []
