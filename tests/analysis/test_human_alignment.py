@@ -31,7 +31,7 @@ def test_correlation_is_that_of_an_independent_computation():
     networks = feather2023.networks().query("maker != judge")
     shares = networks.groupby(["maker", "layer"])["correct_16"].mean()
     both = [
-        (mean, shares[network, layer])
+        (round(mean, 9), round(shares[network, layer], 9))
         for (_, network, layer), mean in people.items()
         if (network, layer) in shares.index
     ]

@@ -114,7 +114,9 @@ def effect(evidence: RunResults) -> Effect:
 
 
 def _spearman(one: Array, other: Array) -> float:
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
+    """Return the rank correlation; shares that differ by the rounding of a sum alone are equal."""
+    ranks = [rankdata(np.round(values, 9)) for values in (one, other)]
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _means(counts: Array, values: Array) -> Array:
