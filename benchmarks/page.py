@@ -38,7 +38,8 @@ def sets_table(results: Mapping[str, Any]) -> str:
     ]
     origin = (
         f"{results['machine']['device']}, {results['precision']}, {results['stage']} stage, "
-        f"{results['images']} images of {results['side']} pixels, random weights."
+        f"{results['images']} images of {results['side']} pixels in "
+        f"chunks of {results['chunk_size']}, random weights."
     )
     head = ["set", "steps/s", "image-steps/s", "TFLOP/s", "share of peak"]
     return f"{origin}\n\n{table(head, rows)}"
