@@ -16,7 +16,7 @@ PREDICTION = (
 )
 EVALUATION = 4  # the five first classes
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 4  # people beside networks
+ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
 FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
