@@ -52,6 +52,14 @@ rule tabulate_measurements:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        **{
+            name: expand(
+                f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet",
+                batch=plan.batches,
+                evaluators=plan.evaluator_groups,
+            )
+            for name in plan.similarity_files
+        },
         metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
     output:
@@ -62,6 +70,7 @@ rule tabulate_measurements:
         power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",
+        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.similarities},
     log:
         f"{LOGS}/tabulate_measurements.log",
     conda:

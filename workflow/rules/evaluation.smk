@@ -69,6 +69,10 @@ rule evaluate_models:
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
         likeness=f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
         power=f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
+        **{
+            name: f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet"
+            for name in plan.similarity_files
+        },
     log:
         f"{LOGS}/evaluate_models/{{batch}}/{{evaluators}}.log",
     conda:
@@ -83,6 +87,7 @@ rule evaluate_models:
         references=plan.batch_references,
         shards=plan.shards,
         stages=config["stages"],
+        similarities=plan.similarities,
         models=plan.evaluators,
         chunk_size=config["engine"]["chunk_size"],
         seed=config["seed"],

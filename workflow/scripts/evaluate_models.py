@@ -21,6 +21,7 @@ with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
             snakemake.params.stages,
             len(snakemake.params.shards),
             snakemake.params.with_power,
+            snakemake.params.similarities,
         ),
         snakemake.params.models,
         ResultCache(Path(snakemake.params.store)),

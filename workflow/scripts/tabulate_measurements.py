@@ -12,6 +12,7 @@ found = {
     for name in ("image_metrics", "similarity", "likeness", "power")
 }
 found["success"] = tabulate.success(found["likeness"])
+found |= tabulate.further_similarities(dict(snakemake.input.items()), snakemake.params.config)
 found["optimisation"] = tabulate.losses(snakemake.input.metamers)
 tabulate.write_all(found, snakemake.output, stamp)
 tables.write_parts(

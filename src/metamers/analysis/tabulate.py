@@ -15,6 +15,7 @@ from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.human_alignment import human_alignment
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
+from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
@@ -183,6 +184,27 @@ def weights_identity(row: Mapping[str, Any]) -> str:
     """Return what two models with the same weights have in common."""
     weights = row["weights"]
     return weights.get("sha256") or provenance.digest([row["architecture"], dict(weights)])
+
+
+def further_similarities(
+    paths: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables ``shared_invariance`` and ``cross_stage``, as far as there are files.
+
+    Parameters
+    ----------
+    paths
+        Files of the raw tables ``geometry`` and ``cross_stage``, by name.
+    config
+        The configuration.
+    """
+    found = {}
+    if "geometry" in paths:
+        sets = Plan.from_config(config, {}).model_sets
+        found["shared_invariance"] = shared_invariance(paths["geometry"], sets, config["seed"])
+    if "cross_stage" in paths:
+        found["cross_stage"] = tables.read(tables.CROSS_STAGE, paths["cross_stage"])
+    return found
 
 
 def write_all(

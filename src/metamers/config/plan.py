@@ -171,6 +171,17 @@ class Plan:
         """Return the zoo's rows for a group of evaluators."""
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
 
+    @property
+    def similarities(self) -> list[str]:
+        """Return the names of the further tables on similarity that are wanted."""
+        return list(self.config["evaluation"].get("similarities", []))
+
+    @property
+    def similarity_files(self) -> list[str]:
+        """Return the names of the raw tables that these are made of."""
+        raw = {"shared_invariance": "geometry"}
+        return [raw.get(name, name) for name in self.similarities]
+
     def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Return the zoo's row of one model."""
         return self.rows([wildcards["model"]])[0]
@@ -266,7 +277,7 @@ class Plan:
     def tables(self) -> list[str]:
         """Return the names of all tables that are made of a run's own results."""
         agreement = ["gradient_agreement"] if self.measures_agreement else []
-        return [*self.recognition_tables, *MEASURED_TABLES, *agreement]
+        return [*self.recognition_tables, *MEASURED_TABLES, *self.similarities, *agreement]
 
     @property
     def measures_agreement(self) -> bool:
@@ -284,6 +295,7 @@ class Plan:
                 *(["ensemble_gain"] if self._has_singles else []),
                 "image_metrics",
                 "similarity",
+                *self.similarities,
                 "optimisation",
                 "losses",
             ],

@@ -14,6 +14,7 @@ import pandas as pd
 from metamers.config.plan import Plan
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
+from metamers.figures.cross_stage import cross_stage as draw_cross_stage
 from metamers.figures.data import NothingToDrawError
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
@@ -26,6 +27,7 @@ from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
 from metamers.figures.recipes import recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
+from metamers.figures.shared_invariance import shared_invariance as draw_shared_invariance
 from metamers.figures.similarity import similarity as draw_similarity
 from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
@@ -248,6 +250,26 @@ def similarity(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
+def shared_invariance(material: FigureInputs) -> alt.VConcatChart:
+    """Draw how far invariances are shared."""
+    return draw_shared_invariance(
+        material.of_main("shared_invariance"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def cross_stage(material: FigureInputs) -> alt.VConcatChart:
+    """Draw how alike metamers and references are at every stage."""
+    return draw_cross_stage(
+        material.of_main("cross_stage"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
 def bounds(material: FigureInputs) -> alt.VConcatChart:
     """Fig 6."""
     return draw_bounds(
@@ -343,6 +365,8 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "ensemble_gain": ensemble_gain,
     "image_metrics": image_metrics,
     "similarity": similarity,
+    "shared_invariance": shared_invariance,
+    "cross_stage": cross_stage,
     "bounds": bounds,
     "mixed_sets": mixed_sets,
     "difference_in_means": difference_in_means,

@@ -57,6 +57,7 @@ from metamers.storage.result_tables import (
     RECOGNIZABILITY_BY_SET,
     RECOGNIZABILITY_BY_STAGE,
 )
+from metamers.storage.similarity_tables import CROSS_STAGE, GEOMETRY, SHARED_INVARIANCE
 
 __all__ = [
     "ACCURACY",
@@ -67,8 +68,10 @@ __all__ = [
     "COMPARISONS",
     "CONDITION",
     "CONDITION_KEY",
+    "CROSS_STAGE",
     "DIFFERENCE_IN_MEANS",
     "ENSEMBLE_GAIN",
+    "GEOMETRY",
     "GRADIENT_AGREEMENT",
     "GROUPS",
     "HUMAN_ALIGNMENT",
@@ -89,6 +92,7 @@ __all__ = [
     "REFERENCES",
     "REFERENCE_PREDICTIONS",
     "RULES",
+    "SHARED_INVARIANCE",
     "SIMILARITY",
     "SUCCESS",
     "TABLES",
@@ -126,6 +130,9 @@ TABLES = {
         SIMILARITY,
         LIKENESS,
         SUCCESS,
+        GEOMETRY,
+        SHARED_INVARIANCE,
+        CROSS_STAGE,
         POWER,
         MIXED_SETS,
         DIFFERENCE_IN_MEANS,
