@@ -82,8 +82,10 @@ def _cells(
     rows = table.rename(columns=ends).dropna(subset=["value"]).reset_index(drop=True)
     rows["set"], rows["shown"] = set_labels(rows, labels), printed(rows["evaluator"], labels)
     rows["flagged"] = is_flagged(rows, flagged)
-    daggers = rows["flagged"].map({True: style.FLAG, False: ""}).astype(str)
-    rows["text"] = rows["value"].map(two_places) + daggers
+    rows["text"] = [
+        two_places(value) + style.FLAG * flag
+        for value, flag in zip(rows["value"], rows["flagged"], strict=True)
+    ]
     wanted = ["model_set", "set", "shown", "stage", "member", "flagged", "text", *ends.values()]
     return rows[wanted].assign(kind=_KINDS[name], ratio="")
 
