@@ -147,7 +147,7 @@ def recognised(judges: Mapping[str, Any], images: Tensor, metamers: Tensor) -> n
     found = []
     with torch.no_grad():
         for judge in judges.values():
-            found.append((judge(images).argmax(1) == judge(metamers).argmax(1)).numpy())
+            found.append((judge(images).argmax(1) == judge(metamers).argmax(1)).cpu().numpy())
     return np.stack(found)
 
 

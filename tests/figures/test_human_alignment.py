@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ import synthetic_tables as synthetic
 
 from metamers.analysis import feather2023
 from metamers.analysis.human_alignment import human_alignment
+from metamers.config.plan import Plan
 from metamers.figures import registry
 from metamers.storage import tables
 
@@ -28,8 +30,19 @@ def material():
         ),
         "success": pd.DataFrame(columns=tables.SUCCESS.schema.names).astype({"are_metamers": bool}),
     }
-    config = {"stages": STAGES, "random_weights": False}
-    return registry.FigureInputs(found, [], [], config, SIZE.labels, {"set_00": "alexnet"})
+    return registry.FigureInputs(found, [], [], plan({"feather2023": "alexnet"}), SIZE.labels)
+
+
+def plan(row):
+    """Return a plan whose first set is of one network with this row."""
+    axes = {"recipes": ["ours"], "model_sets": list(SIZE.members), "stages": list(STAGES)}
+    main = axes | {"kind": "model_sets", "references": "quick", "bounds": ["unbounded"]}
+    config = {"stages": STAGES, "random_weights": False, "experiments": {"main": main}}
+    config |= {"evaluators": SIZE.models, "evaluation": {"feature_networks": []}}
+    config["recipes"] = {"ours": {"preset": "paper"}}
+    sets = {name: tuple(members) for name, members in SIZE.members.items()}
+    rows = {name: row if name == SIZE.members["set_00"][0] else {} for name in SIZE.models}
+    return Plan(config, rows, sets, {})
 
 
 def svg(chart):
@@ -47,7 +60,7 @@ def test_people_of_the_same_network_and_layer_stand_beside_the_runs_sets(materia
 
 
 def test_figure_3_shows_people_only_where_they_saw_the_like(material):
-    other = registry.FigureInputs(**vars(material) | {"published": {}})
+    other = replace(material, plan=plan({}))
     assert PEOPLE in svg(registry.draw("recognizability", material))
     assert PEOPLE not in svg(registry.draw("recognizability", other))
 

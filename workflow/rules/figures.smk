@@ -1,14 +1,12 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_experiment(
-            "main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
-        ),
+        metamers=plan.of_shown(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
@@ -16,12 +14,12 @@ rule draw_figures:
     output:
         svg=[
             report(
-                f"{RUN}/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
+                f"{RUN}/figures/{name}.svg",
+                caption=f"../report/{shown}.rst",
                 category="Figures",
-                labels={"figure": figure},
+                labels={"figure": name},
             )
-            for figure in plan.figures
+            for name, (shown, _) in plan.figures.items()
         ],
         png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
         html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),
@@ -30,8 +28,6 @@ rule draw_figures:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.FIGURES,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "draw_figures"),
     script:
         "../scripts/draw_figures.py"

@@ -16,6 +16,7 @@ from metamers.storage.columns import (
     LABEL_SPACE,
     LOW,
     MEMBER,
+    PEOPLE,
     REGRESSIONS,
     RULE,
     SAME_WEIGHTS,
@@ -96,7 +97,7 @@ RECOGNIZABILITY_BY_SET = Table(
         [
             EXPERIMENT,
             *CONDITION,
-            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            column("group", pa.string(), "evaluators averaged over", allowed=(*GROUPS, PEOPLE)),
             RULE,
             LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
@@ -185,11 +186,68 @@ RECIPE_EFFECTS = Table(
     ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
 )
 
+EQUAL_LOSS = Table(
+    "equal_loss",
+    "How model sets' metamers are recognised at equal loss: of images that all sets of the "
+    "experiment brought to the target, by evaluators that are held out from all of them.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("baseline", pa.string(), "model set compared with: the experiment's first"),
+            RULE,
+            LABEL_SPACE,
+            column("target", pa.float64(), "loss at which synthesis ended (recipe: until_loss)"),
+            column("n_images", pa.int32(), "images that all sets brought to the target"),
+            column("n_references", pa.int32(), "reference images"),
+            column("reached", pa.float64(), "share of these that this set brought there"),
+            column(
+                "loss",
+                pa.float64(),
+                "the largest of the members' losses, median over the images; null without any",
+                nullable=True,
+            ),
+            column("evaluations", pa.float64(), "gradients of a member, median over references"),
+            column("n_evaluators", pa.int32(), "held-out evaluators; 0 without images"),
+            column(
+                "recognizability",
+                pa.float64(),
+                "of the set's metamers; null without images or evaluators",
+                unit="0..1",
+                nullable=True,
+            ),
+            LOW,
+            HIGH,
+            column(
+                "difference",
+                pa.float64(),
+                "set less baseline; null for the baseline itself",
+                unit="-1..1",
+                nullable=True,
+            ),
+            column(
+                "difference_low",
+                pa.float64(),
+                "lower end of its 95 % interval, images and evaluators",
+                nullable=True,
+            ),
+            column(
+                "difference_high",
+                pa.float64(),
+                "upper end of its 95 % interval, images and evaluators",
+                nullable=True,
+            ),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "rule", "label_space"),
+)
+
 MIXED_SETS = Table(
     "mixed_sets",
     "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",
     pa.schema(
         [
+            EXPERIMENT,
             *CONDITION,
             column("members", pa.list_(pa.string()), "models of the set"),
             column("size", pa.int32(), "number of models"),
@@ -202,7 +260,7 @@ MIXED_SETS = Table(
             HIGH,
         ]
     ),
-    CONDITION_KEY,
+    ("experiment", *CONDITION_KEY),
 )
 
 DIFFERENCE_IN_MEANS = Table(
@@ -210,6 +268,7 @@ DIFFERENCE_IN_MEANS = Table(
     "Effect of a model's presence in a mixed set on recognizability (Table 5).",
     pa.schema(
         [
+            EXPERIMENT,
             column("model", pa.string(), "model, a row of the zoo"),
             column("appearances", pa.int32(), "sets that it is a member of"),
             column("n_sets", pa.int32(), "sets in all"),
@@ -223,7 +282,7 @@ DIFFERENCE_IN_MEANS = Table(
             column("p_adjusted", pa.float64(), "the same after Holm's correction", nullable=True),
         ]
     ),
-    ("model",),
+    ("experiment", "model"),
 )
 
 MIXED_REGRESSION = Table(
@@ -231,6 +290,7 @@ MIXED_REGRESSION = Table(
     "Least squares of a mixed set's adjusted recognizability on its size and its models.",
     pa.schema(
         [
+            EXPERIMENT,
             column("regression", pa.string(), "terms fitted together", allowed=REGRESSIONS),
             column("term", pa.string(), "size, a share of the members, or a model"),
             column("unit", pa.string(), "what the coefficient is per"),
@@ -244,7 +304,7 @@ MIXED_REGRESSION = Table(
             column("status", pa.string(), "'estimated', or why not"),
         ]
     ),
-    ("regression", "term"),
+    ("experiment", "regression", "term"),
 )
 
 PAPER_COMPARISON = Table(

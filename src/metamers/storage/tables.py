@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamers import seals
 from metamers.storage.columns import (
     COMPARISONS,
     CONDITION,
@@ -30,6 +31,7 @@ from metamers.storage.raw_tables import (
     ACCURACY,
     CLASSES,
     GRADIENT_AGREEMENT,
+    HUMAN_ANSWERS,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -47,6 +49,7 @@ from metamers.storage.result_tables import (
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
+    EQUAL_LOSS,
     HUMAN_ALIGNMENT,
     MIXED_REGRESSION,
     MIXED_SETS,
@@ -71,10 +74,12 @@ __all__ = [
     "CROSS_STAGE",
     "DIFFERENCE_IN_MEANS",
     "ENSEMBLE_GAIN",
+    "EQUAL_LOSS",
     "GEOMETRY",
     "GRADIENT_AGREEMENT",
     "GROUPS",
     "HUMAN_ALIGNMENT",
+    "HUMAN_ANSWERS",
     "IMAGE_METRICS",
     "LABEL_SPACES",
     "LIKENESS",
@@ -125,6 +130,7 @@ TABLES = {
         RECOGNIZABILITY_BY_STAGE,
         ENSEMBLE_GAIN,
         RECIPE_EFFECTS,
+        EQUAL_LOSS,
         HUMAN_ALIGNMENT,
         IMAGE_METRICS,
         SIMILARITY,
@@ -140,6 +146,7 @@ TABLES = {
         PAPER_COMPARISON,
         CLAIMS,
         CLAIMS_MULTIVERSE,
+        HUMAN_ANSWERS,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
@@ -211,6 +218,9 @@ def write_parts(
                 raise ValueError(f"{path}: two parts of table {table.name!r} have {min(own & met)}")
             met |= own
             _append(writer, frame[schema.names], schema)
+        own_notes = seals.notes_for(path)
+        writer.add_key_value_metadata({f"metamers.{k}": v for k, v in own_notes.items()})
+    seals.seal(path)
 
 
 def _append(writer: pq.ParquetWriter, frame: pd.DataFrame, schema: pa.Schema) -> None:
