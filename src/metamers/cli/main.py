@@ -14,9 +14,11 @@ from metamers import __version__
 from metamers.cli import (
     claims,
     doctor,
+    evidence,
     experiment,
     export,
     make,
+    photographs,
     plan,
     summary,
     verify,
@@ -37,6 +39,8 @@ app.add_typer(make.app)
 app.add_typer(export.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
+app.add_typer(photographs.app)
+app.add_typer(evidence.app)
 
 
 def _show_version(wanted: bool) -> None:
