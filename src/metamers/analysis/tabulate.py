@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, paper_comparison
+from metamers.analysis import (
+    claims,
+    feather2023_comparison,
+    mixed_regression,
+    mixed_sets,
+    multiverse,
+    paper_comparison,
+)
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
@@ -123,15 +130,19 @@ def compare_with_paper(
         table = found.get(name, none[name])
         return table[table["experiment"] == likest[theirs]]
 
+    compared = paper_comparison.comparison(
+        like("main", "recognizability_by_stage"),
+        like("mixed", "mixed_sets"),
+        like("mixed", "difference_in_means"),
+        specs,
+        run,
+        config["seed"],
+    )
+    theirs = feather2023_comparison.comparison(
+        plan, found["recognizability"], found["recognizability_by_set"], images
+    )
     return {
-        "paper_comparison": paper_comparison.comparison(
-            like("main", "recognizability_by_stage"),
-            like("mixed", "mixed_sets"),
-            like("mixed", "difference_in_means"),
-            specs,
-            run,
-            config["seed"],
-        ),
+        "paper_comparison": pd.concat([compared, theirs], ignore_index=True),
         "claims": claims.judge(RunResults.of(plan, specs, found)),
         "claims_multiverse": (
             none["claims_multiverse"]

@@ -87,6 +87,7 @@ class Plan:
             zoo = {
                 name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
             }
+        zoo = {name: _with_stages_in_use(row, config["stages"]) for name, row in zoo.items()}
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
         drawn = {
             name: draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
@@ -370,6 +371,15 @@ def _alone(
 def _random_weights(name: str) -> dict[str, Any]:
     """Return weights of a model's own seed: two rows of one architecture stay two models."""
     return {"source": "random", "seed": zlib.crc32(name.encode())}
+
+
+def _with_stages_in_use(row: Mapping[str, Any], stages: Iterable[str]) -> Mapping[str, Any]:
+    """Return a row whose modules for named stages are those of the run: others decide nothing."""
+    if "stages" not in row:
+        return row
+    used = {name: module for name, module in row["stages"].items() if name in set(stages)}
+    kept = {key: value for key, value in row.items() if key != "stages"}
+    return kept | ({"stages": used} if used else {})
 
 
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
