@@ -16,7 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamers import seals
+from metamers.storage.baseline_tables import (
+    CEILING,
+    CHANCE,
+    IMAGE_SUCCESS,
+    NULL_DISTRIBUTION,
+    SUCCESS,
+)
 from metamers.storage.columns import (
+    CHANGES,
     COMPARISONS,
     CONDITION,
     CONDITION_KEY,
@@ -40,17 +48,16 @@ from metamers.storage.raw_tables import (
     REFERENCE_PREDICTIONS,
     REFERENCES,
     SIMILARITY,
-    SUCCESS,
     TRACES,
 )
 from metamers.storage.result_tables import (
-    CHANCE,
     CLAIMS,
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
     EQUAL_LOSS,
     HUMAN_ALIGNMENT,
+    IMAGE_METRICS_BY_SET,
     MIXED_REGRESSION,
     MIXED_SETS,
     PAPER_COMPARISON,
@@ -64,7 +71,9 @@ from metamers.storage.similarity_tables import CROSS_STAGE, GEOMETRY, SHARED_INV
 
 __all__ = [
     "ACCURACY",
+    "CEILING",
     "CHANCE",
+    "CHANGES",
     "CLAIMS",
     "CLAIMS_MULTIVERSE",
     "CLASSES",
@@ -81,10 +90,13 @@ __all__ = [
     "HUMAN_ALIGNMENT",
     "HUMAN_ANSWERS",
     "IMAGE_METRICS",
+    "IMAGE_METRICS_BY_SET",
+    "IMAGE_SUCCESS",
     "LABEL_SPACES",
     "LIKENESS",
     "MIXED_REGRESSION",
     "MIXED_SETS",
+    "NULL_DISTRIBUTION",
     "OPTIMISATION",
     "PAPER_COMPARISON",
     "POWER",
@@ -125,6 +137,7 @@ TABLES = {
         OPTIMISATION,
         RECOGNITION,
         CHANCE,
+        CEILING,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
@@ -133,8 +146,11 @@ TABLES = {
         EQUAL_LOSS,
         HUMAN_ALIGNMENT,
         IMAGE_METRICS,
+        IMAGE_METRICS_BY_SET,
         SIMILARITY,
         LIKENESS,
+        NULL_DISTRIBUTION,
+        IMAGE_SUCCESS,
         SUCCESS,
         GEOMETRY,
         SHARED_INVARIANCE,
