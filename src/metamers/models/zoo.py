@@ -29,7 +29,7 @@ class ModelSpec:
     Attributes
     ----------
     architecture
-        ``library:name``: ``timm:…``, ``torchvision:…``, ``own:…`` (a function of
+        ``library:name``: ``timm:…``, ``torchvision:…``, ``robustbench:…``, ``own:…`` (a function of
         `metamers.models.architectures`) or ``import:package.module:factory``.
     parameters
         Expected number of parameters, checked whenever the model is built; 0: not checked.
