@@ -154,7 +154,8 @@ def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 
 
 def _measures(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    return {
+    further = {"metrics": plan.further_metrics} if plan.further_metrics else {}
+    return further | {
         "revision": revisions.IMAGE_METRICS,
         "conditions": plan.batch(wildcards),
         "networks": plan.identities(plan.feature_networks),

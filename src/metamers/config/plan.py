@@ -203,6 +203,11 @@ class Plan:
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
 
     @property
+    def further_metrics(self) -> list[str]:
+        """Return the names of the further image metrics that are wanted."""
+        return list(self.config["evaluation"].get("metrics", []))
+
+    @property
     def similarities(self) -> list[str]:
         """Return the names of the further tables on similarity that are wanted."""
         return list(self.config["evaluation"].get("similarities", []))
