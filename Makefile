@@ -58,7 +58,7 @@ test-slurm: env
 evidence: env
 	$(BIN)/python tools/evidence/fetch_photographs.py data/evidence
 	$(BIN)/snakemake --cores $(CORES) --configfile config/evidence.yaml
-	$(BIN)/python tools/evidence/page.py results/evidence/tables docs/evidence.md
+	$(BIN)/python tools/evidence/page_of_evidence.py results/evidence/tables docs/evidence.md
 
 bench: env
 	$(BIN)/python benchmarks/run.py

@@ -1,6 +1,6 @@
 """Write docs/evidence.md from the tables of the study (config/evidence.yaml).
 
-python tools/evidence/page.py results/evidence/tables docs/evidence.md
+python tools/evidence/page_of_evidence.py results/evidence/tables docs/evidence.md
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CONFIG = Path("config/evidence.yaml")
 HEADING = """# A study on what packages carry
 
 Made by `make evidence`: `tools/evidence/fetch_photographs.py` lays out the photographs,
-`snakemake --configfile config/evidence.yaml` runs, and `tools/evidence/page.py` writes this page
+`snakemake --configfile config/evidence.yaml` runs, and `tools/evidence/page_of_evidence.py` writes this page
 from its tables; do not edit.
 
 Do metamers of several networks carry further than those of one, within a family and across
@@ -29,18 +29,16 @@ families? Four ImageNet classifiers that come inside Python packages, {photograp
 {size} pixels (foolbox's 20, and 100 of the package ai-benchmark, which does not state their
 origin), three stages, the preset `fast` with {steps} steps in all, or until every member's loss is
 at {target}. A metamer is recognised if a judge gives it the class that it gives the photograph
-(rule `self`, 1000 classes). Judges of a set are the networks that are not in it, so there are one to
-three: intervals resample images and judges, and speak for networks like these. Three of the four are
-of one family, EfficientNet-Lite; SqueezeNet alone stands for another.
+(rule `self`, 1000 classes). Judges of a set are the networks that are not in it, so there are one
+to three: intervals resample images and judges, and speak for networks like these. Three of the
+four are of one family, EfficientNet-Lite; SqueezeNet alone stands for another.
 """
 COST = """
 ## What it took
 
-{conditions} conditions, made and judged in five and a half minutes of one H100 80GB HBM3 (eight jobs at
-a time, torch 2.11.0, 2026-11-27); tables are computed on a CPU.
+Its conditions were made and judged in five and a half minutes of one H100 80GB HBM3 (eight jobs at
+a time, torch 2.11.0, 2026-11-27); the tables were computed on a CPU.
 """
-
-
 SUCCESS = """## Did the optimisation succeed?
 
 Mean relative loss of the 8-bit images over members, and the share of images that meet all three
@@ -109,6 +107,10 @@ def page(folder: Path, plan: Plan) -> str:
         f"{share(r.recognizability, r.low, r.high)}, n = {r.n_images}"
         for r in same.itertuples(name="Row")
     ]
+    same["more"] = [
+        share(r.difference, r.difference_low, r.difference_high)
+        for r in same.itertuples(name="Row")
+    ]
     claims = tabulate.claims_of(folder, plan)
     decided = claims[~claims["verdict"].str.startswith("not testable")]
     lines = [
@@ -129,6 +131,8 @@ def page(folder: Path, plan: Plan) -> str:
         "\n## Recognised by held-out networks, at equal loss\n\nOf the photographs that every set "
         "brought to the target; n says how many.\n",
         by_stage(same, labels, stages, "cell"),
+        "\nMore than the metamers of the first set, of the same photographs and by the same judges:\n",
+        by_stage(same[same["model_set"] != same["baseline"]], labels, stages, "more"),
         "\n## The paper's claims\n",
         table(
             ["claim", "effect", "verdict", "why"],
@@ -138,7 +142,7 @@ def page(folder: Path, plan: Plan) -> str:
             ],
         ),
         f"\n{len(claims) - len(decided)} further claims cannot be tested with these networks.",
-        COST.format(conditions=len(plan.conditions)),
+        COST,
     ]
     return "\n".join(lines)
 
