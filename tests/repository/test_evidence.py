@@ -28,7 +28,7 @@ def test_sets_and_stages_stand_in_the_order_of_the_configuration():
     )
     labels = {"single": "One", "pair": "Two", "absent": "None"}
     made = page_of_evidence.by_stage(frame, labels, ["early", "late"], "cell")
-    assert made.splitlines()[0].split() == "| model set | early | late |".split()
+    assert made.splitlines()[0].split() == ["|", "model", "set", "|", "early", "|", "late", "|"]
     assert [line.split()[1::2] for line in made.splitlines()[2:]] == [
         ["One", "d", "b"],
         ["Two", "c", "a"],

@@ -21,8 +21,8 @@ CONFIG = Path("config/evidence.yaml")
 HEADING = """# A study on what packages carry
 
 Made by `make evidence`: `tools/evidence/fetch_photographs.py` lays out the photographs,
-`snakemake --configfile config/evidence.yaml` runs, and `tools/evidence/page_of_evidence.py` writes this page
-from its tables; do not edit.
+`snakemake --configfile config/evidence.yaml` runs, and `tools/evidence/page_of_evidence.py` writes
+this page from its tables; do not edit.
 
 Do metamers of several networks carry further than those of one, within a family and across
 families? Four ImageNet classifiers that come inside Python packages, {photographs} photographs of
