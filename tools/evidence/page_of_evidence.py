@@ -131,7 +131,7 @@ def page(folder: Path, plan: Plan) -> str:
         "\n## Recognised by held-out networks, at equal loss\n\nOf the photographs that every set "
         "brought to the target; n says how many.\n",
         by_stage(same, labels, stages, "cell"),
-        "\nMore than the metamers of the first set, of the same photographs and by the same judges:\n",
+        "\nMore than the first set, with the same photographs and judges:\n",
         by_stage(same[same["model_set"] != same["baseline"]], labels, stages, "more"),
         "\n## The paper's claims\n",
         table(
