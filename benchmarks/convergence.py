@@ -195,6 +195,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--paper-evaluations", type=int, default=2400)
     parser.add_argument("--default-evaluations", type=int, default=240)
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS)
+    parser.add_argument("--commit", help="of the code, where git does not know it")
     parser.add_argument("--join", type=Path, nargs="+", help="files of parts: measure nothing")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=cases.ROOT / "docs/performance.md")
@@ -369,6 +370,8 @@ def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     asked = arguments(words)
     results = joined(asked.join) if asked.join else measured(asked)
+    if results["commit"] == "unknown" and asked.commit:
+        results["commit"] = asked.commit
     asked.output.write_text(json.dumps(results, indent=1) + "\n")
     page.update(asked.page, "convergence", page.convergence_table(results))
 

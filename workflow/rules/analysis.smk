@@ -18,6 +18,9 @@ rule tabulate_recognizability:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        optimisation=(
+            f"{RUN}/tables/optimisation.parquet" if plan.of_kind("equal_loss") else []
+        ),
     output:
         **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:

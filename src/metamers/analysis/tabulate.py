@@ -12,6 +12,7 @@ from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, 
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
+from metamers.analysis.equal_loss import equal_loss
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
 from metamers.config.plan import Plan
@@ -36,6 +37,7 @@ def recognizability(
     references: pd.DataFrame,
     config: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
+    optimisation: pd.DataFrame | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables on recognizability by name.
 
@@ -45,6 +47,8 @@ def recognizability(
         The raw tables.
     config, rows
         The configuration, and the rows of its models.
+    optimisation
+        That table, where an experiment compares at equal loss.
     """
     plan = Plan.from_config(config, rows)
     recognition = recognition_of(
@@ -71,6 +75,10 @@ def recognizability(
     }
     if "recipe_effects" in plan.recognition_tables:
         found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
+    if optimisation is not None:
+        found["equal_loss"] = equal_loss(
+            recognition, optimisation, plan.of_kind("equal_loss"), seed
+        )
     parts = [_of_mixed(recognition, plan, name, rows) for name in plan.of_kind("mixed_sets")]
     if parts:
         found |= {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
