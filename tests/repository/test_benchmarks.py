@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import ablation
 import cases
+import chunks
 import contest
 import contestants
 import convergence
@@ -310,6 +311,16 @@ def test_hours_are_operations_over_a_share_of_the_peak():
 def test_peak_memory_does_not_grow_with_the_steps():
     few, many = (int(size) for size in RESULTS["growth"]["peak_bytes_by_steps"].values())
     assert many < 1.03 * few
+
+
+def test_cost_of_chunks_is_written_beside_the_page(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text("<!-- begin chunks -->\n<!-- end chunks -->\n")
+    words = ["--models", "squeezenet1_1", "--stages", "early", "--side", "32", "--images", "4"]
+    chunks.main([*words, "--sizes", "2", "--repeats", "2", "--page", str(document)])
+    (row,) = [line for line in document.read_text().splitlines() if "squeezenet" in line]
+    ratio = float(row.split("|")[3])
+    assert 0.3 < ratio < 3  # two chunks of two for one of four
 
 
 @pytest.fixture(scope="module")
