@@ -12,7 +12,7 @@ help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
 	@echo "make test   set up, check style and types, run all tests, those on a SLURM where root on Debian"
 	@echo "make test-slurm  only those on a SLURM"
-	@echo "make bench  measure speed side by side, write benchmarks/results.json"
+	@echo "make bench  measure speed side by side, write benchmarks/results.json and tables of docs/"
 	@echo "make zoo    run all 31 models of the paper with random weights"
 	@echo "make env    set up $(VENV) alone"
 
@@ -55,6 +55,7 @@ test-slurm: env
 
 bench: env
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/chunks.py
 
 zoo: env
 	$(BIN)/snakemake --cores $(CORES) --configfile config/zoo_check.yaml
