@@ -241,7 +241,9 @@ def compare(
     task: Task, judges: Mapping[str, Any], asked: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a row for each solver and loss to be reached, and one for each course's end."""
+    commit = asked.commit or provenance.commit()
     case = {"models": list(task.members), "stage": task.stage}
+    case |= {"starts": asked.starts, "commit": commit}
     rules = {
         "paper": task.follow(BASELINES["paper"], asked.paper_evaluations),
         "default": task.follow(BASELINES["default"], asked.default_evaluations),
@@ -329,13 +331,10 @@ def measured(asked: argparse.Namespace) -> dict[str, Any]:
     results: dict[str, Any] = {
         "machine": run.machine(asked.device),
         "versions": run.versions(PACKAGES),
-        "commit": provenance.commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "solvers": asked.solvers,
         "side": asked.side,
         "images": asked.images,
-        "starts": asked.starts,
-        "budgets": asked.budgets,
         "cases": [],
         "candidates": [],
         "ends": [],
@@ -351,7 +350,7 @@ def measured(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def joined(paths: Sequence[Path]) -> dict[str, Any]:
-    """Return the results of several processes, each of which measured some sets or stages.
+    """Return the results of several processes, each of which measured some sets, stages or solvers.
 
     Raises
     ------
@@ -359,19 +358,19 @@ def joined(paths: Sequence[Path]) -> dict[str, Any]:
         If they were not made alike.
     """
     parts = [json.loads(path.read_text()) for path in paths]
-    for name in ("versions", "commit", "solvers", "side", "images", "starts", "budgets"):
+    for name in ("versions", "side", "images"):
         if any(part[name] != parts[0][name] for part in parts):
             raise ValueError(f"{name} differs: {[part[name] for part in parts]}")
     lists = ("cases", "candidates", "ends")
-    return parts[0] | {name: [row for part in parts for row in part[name]] for name in lists}
+    solvers = {name: recipe for part in parts for name, recipe in part["solvers"].items()}
+    rows = {name: [row for part in parts for row in part[name]] for name in lists}
+    return parts[0] | {"solvers": solvers} | rows
 
 
 def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     asked = arguments(words)
     results = joined(asked.join) if asked.join else measured(asked)
-    if results["commit"] == "unknown" and asked.commit:
-        results["commit"] = asked.commit
     asked.output.write_text(json.dumps(results, indent=1) + "\n")
     page.update(asked.page, "convergence", page.convergence_table(results))
 
