@@ -17,6 +17,7 @@ from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.data import NothingToDrawError, within
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.equal_loss import equal_loss as draw_equal_loss
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
@@ -321,6 +322,17 @@ def recipes(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
+def equal_loss(material: FigureInputs) -> alt.VConcatChart:
+    """Model sets at equal loss."""
+    return draw_equal_loss(
+        material.tables["equal_loss"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=list(dict.fromkeys(one.model_set for one in material.conditions)),
+    )
+
+
 def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
     order = [
@@ -347,6 +359,7 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "optimisation": optimisation,
     "losses": losses,
     "recipes": recipes,
+    "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
 }
 
