@@ -33,6 +33,9 @@ rule tabulate_recognizability:
         ceiling=expand(
             f"{RUN}/measurements/ceiling/{{models}}.parquet", models=plan.model_groups
         ),
+        optimisation=(
+            f"{RUN}/tables/optimisation.parquet" if plan.of_kind("equal_loss") else []
+        ),
     output:
         **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:

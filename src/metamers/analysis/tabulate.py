@@ -20,6 +20,7 @@ from metamers.analysis import (
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
+from metamers.analysis.equal_loss import equal_loss
 from metamers.analysis.human_alignment import human_alignment
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
@@ -49,7 +50,8 @@ def recognizability(
     Parameters
     ----------
     raw
-        The tables of `RAW`, ``likeness`` and ``image_metrics``.
+        The tables of `RAW`, ``likeness`` and ``image_metrics``; ``optimisation``, where an
+        experiment compares at equal loss.
     config, rows
         The configuration, and the rows of its models.
     """
@@ -83,6 +85,8 @@ def recognizability(
     }
     if "recipe_effects" in plan.recognition_tables:
         found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
+    if matched := plan.of_kind("equal_loss"):
+        found["equal_loss"] = equal_loss(recognition, raw["optimisation"], matched, seed)
     parts = [_of_mixed(recognition, plan, name, rows) for name in plan.of_kind("mixed_sets")]
     if parts:
         found |= {name: pd.concat([part[name] for part in parts]) for name in parts[0]}

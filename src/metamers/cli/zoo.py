@@ -78,14 +78,17 @@ def chosen_specs(models: Path, names: Iterable[str] | None) -> list[ModelSpec]:
     Raises
     ------
     typer.BadParameter
-        If a name is not in the zoo.
+        If a name is not in the zoo, or its row cannot be read.
     """
-    rows = zoo.specs(_mapping(models))
+    rows = _mapping(models)
     wanted = list(names or rows)
     unknown = [name for name in wanted if name not in rows]
     if unknown:
         raise typer.BadParameter(f"{models} has no {unknown}; it has {list(rows)}")
-    return [rows[name] for name in wanted]
+    try:
+        return list(zoo.specs({name: rows[name] for name in wanted}).values())
+    except ValueError as error:
+        raise typer.BadParameter(f"{models}: {error}") from error
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from metamers.figures.cross_stage import cross_stage as draw_cross_stage
 from metamers.figures.data import NothingToDrawError, within
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.equal_loss import equal_loss as draw_equal_loss
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
 from metamers.figures.human_alignment import human_alignment as draw_human_alignment
@@ -379,6 +380,17 @@ def recipes(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
+def equal_loss(material: FigureInputs) -> alt.VConcatChart:
+    """Model sets at equal loss."""
+    return draw_equal_loss(
+        material.tables["equal_loss"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=list(dict.fromkeys(one.model_set for one in material.conditions)),
+    )
+
+
 def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
     order = [
@@ -408,6 +420,7 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "optimisation": optimisation,
     "losses": losses,
     "recipes": recipes,
+    "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
 }
 

@@ -64,14 +64,26 @@ class ModelSpec:
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ModelSpec:
-        """Read a row, with its ``name`` as one more key."""
+        """Read a row, with its ``name`` as one more key.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or a section is none.
+        """
         values = {"parameters": 0} | dict(row)
-        layout = Layout(**_tuples(values["weights"].get("layout", {})))
-        values["weights"] = WeightsRow(**(dict(values["weights"]) | {"layout": layout}))
-        if values["normalisation"] is not None:
-            values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
-        values["blocks"] = tuple(values["blocks"])
-        return cls(**values)
+        try:
+            layout = Layout(**_tuples(values["weights"].get("layout", {})))
+            values["weights"] = WeightsRow(**(dict(values["weights"]) | {"layout": layout}))
+            if values["normalisation"] is not None:
+                values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
+            values["blocks"] = tuple(values["blocks"])
+            return cls(**values)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"the zoo's row {row.get('name')!r} cannot be read: {error!r} "
+                "(workflow/schemas/models.schema.yaml)"
+            ) from error
 
 
 def read(path: str | Path) -> dict[str, dict[str, Any]]:
