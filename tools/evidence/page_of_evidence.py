@@ -99,7 +99,8 @@ def page(folder: Path, plan: Plan) -> str:
     """
     read = {path.stem: pd.read_parquet(path) for path in folder.glob("*.parquet")}
     config, stages = plan.config, list(plan.config["stages"])
-    labels = config["set_labels"]
+    compared = config["experiments"]["main"]["model_sets"]
+    labels = {name: config["set_labels"][name] for name in compared}
     fixed = read["optimisation"].query("recipe == 'main'")
     by_set = read["recognizability_by_set"].query("recipe == 'main'")
     same = read["equal_loss"].query("rule == 'self' and label_space == '1000'").copy()
