@@ -292,6 +292,7 @@ EMPTY = Plan(
         "random_weights": False,
         "stages": {},
         "recipes": {},
+        "evaluation": {},
         "experiments": {name: AXES | {"kind": kind} for name, kind in EXPERIMENTS.items()},
     },
     *({}, {}, {}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isclose
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,9 @@ def _row(
 ) -> dict[str, Any]:
     nothing = {"run": None, "run_sd": None, "low": None, "high": None}
     own = found.get((entry["quantity"], entry["subject"]))
+    if own and not own["differs"]:
+        same = isclose(own["run"], entry["value"], rel_tol=1e-6)
+        own = dict(own) | {"differs": "nothing" if same else "the value"}
     return {
         "place": entry["place"],
         "quantity": entry["quantity"],

@@ -38,13 +38,13 @@ def facts(plan: Plan, run: Mapping[str, Setting]) -> dict[tuple[str, str], dict[
 
     Returns
     -------
-    By quantity, which is ``setting``, and subject: columns run to differs of `paper_comparison`.
+    By quantity, which is ``setting``, and subject: columns run to differs of `paper_comparison`;
+    differs is empty where the two values say it.
     """
     known = _always(plan) | _of_main(plan, run) | _of_bounds(plan) | _of_mixed(plan, run)
     nothing: dict[str, Any] = {"run_sd": None, "low": None, "high": None}
     found = {
-        ("setting", subject): nothing
-        | {"run": float(value), "differs": REMARKS.get(subject, "the two values, if at all")}
+        ("setting", subject): nothing | {"run": float(value), "differs": REMARKS.get(subject, "")}
         for subject, value in known.items()
     }
     absent = {

@@ -32,7 +32,9 @@ def judge(evidence: RunResults) -> pd.DataFrame:
     rows = [judged_by(claim, evidence) for claim in CLAIMS]
     frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
     if evidence.plan.config["random_weights"]:
-        return frame.assign(verdict=UNTESTABLE, reason="the weights are random")
+        drawn = frame["claim"].isin([claim.name for claim in CLAIMS if claim.of_run])
+        frame.loc[drawn, ["verdict", "reason"]] = UNTESTABLE, "the weights are random"
+        return frame
     frame["p_adjusted"] = bootstrap.holm(frame["p_value"].astype(float))
     lost = frame["verdict"].isin(["confirmed", "refuted"]) & ~(frame["p_adjusted"] < ALPHA)
     pairs = frame[["p_value", "p_adjusted"]].itertuples(index=False)
