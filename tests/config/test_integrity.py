@@ -1,5 +1,6 @@
 """A small run's files, made by jobs as scripts make them, then damaged in every way."""
 
+import inspect
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -46,7 +47,7 @@ class Run:
         outputs = [str(self.folder / path) for path in outputs]
         for path in outputs:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        decides = decided.param(self.plan, rule)(wildcards, outputs)
+        decides = decided.param(self.plan, rule)(wildcards)
         job = SimpleNamespace(
             config=self.plan.config,
             scriptdir=str(ROOT / "workflow/scripts"),
@@ -313,12 +314,11 @@ def test_weights_and_code_replaced_under_their_name_make_their_note_stale(own, n
 
 
 def test_weights_that_are_moved_or_not_at_hand_change_nothing(own, tmp_path):
-    path = own.folder / "weights/squeezenet1_1.json"
-    decides = decided.param(own.plan, "fetch_weights")({"model": "squeezenet1_1"}, [str(path)])
+    of = decided.param(own.plan, "fetch_weights", str(own.folder / "weights/{model}.json"))
+    decides = of({"model": "squeezenet1_1"})
     Path("net.pth").rename(tmp_path / "moved.pth")
     assert own.findings() == {}
-    again = decided.param(own.plan, "fetch_weights")({"model": "squeezenet1_1"}, [str(path)])
-    assert again == decides  # as the file says
+    assert of({"model": "squeezenet1_1"}) == decides  # as the file says
     row = own.plan.zoo["squeezenet1_1"]
     weights = {"source": "local", "path": str(tmp_path / "moved.pth")}
     moved = replace(own.plan, zoo={**own.plan.zoo, "squeezenet1_1": row | {"weights": weights}})
@@ -339,3 +339,8 @@ def test_photographs_that_change_under_their_name_make_the_references_stale(plan
     found = run.findings()
     assert set(found) == set(KINDS[:2])
     assert all("photographs.sha256 is" in finding.reason for finding in found.values())
+
+
+def test_snakemake_looks_at_changes_of_the_parameter():
+    """It looks at no parameter whose function takes more than wildcards."""
+    assert list(inspect.signature(decided.param(None, "draw_figures")).parameters) == ["wildcards"]

@@ -44,16 +44,25 @@ def by(plan: Plan, rule: str, wildcards: Wildcards) -> dict[str, Any]:
     return dict(plain(_shown(plan, rule)))
 
 
-def param(plan: Plan, rule: str) -> Callable[[Wildcards, list[str]], dict[str, Any]]:
+def param(plan: Plan, rule: str, path: str = "") -> Callable[[Wildcards], dict[str, Any]]:
     """Return the function that gives a rule's parameter `decided_by`.
 
-    What cannot be known is what the file says that is there: whoever has results but no
-    photographs can go on from them.
+    Of wildcards alone: Snakemake does not look at changes of what depends on inputs or outputs.
+
+    Parameters
+    ----------
+    plan, rule
+        As for `by`.
+    path
+        Pattern of a file of the rule. What cannot be known here is then what that file says, if
+        it is there: whoever has results but no photographs can go on from them.
     """
 
-    def of(wildcards: Wildcards, output: list[str]) -> dict[str, Any]:
+    def of(wildcards: Wildcards) -> dict[str, Any]:
         found = by(plan, rule, dict(wildcards))
-        return _filled(found, _recorded(Path(output[0]))) if None in found.values() else found
+        if path and None in found.values():
+            return _filled(found, _recorded(Path(path.format(**dict(wildcards)))))
+        return found
 
     return of
 
