@@ -18,6 +18,24 @@ rule tabulate_recognizability:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        likeness=expand(
+            f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
+        image_metrics=expand(
+            f"{RUN}/measurements/image_metrics/{{batch}}.parquet", batch=plan.batches
+        ),
+        null_distribution=expand(
+            f"{RUN}/measurements/null_distribution/{{models}}.parquet",
+            models=plan.model_groups,
+        ),
+        ceiling=expand(
+            f"{RUN}/measurements/ceiling/{{models}}.parquet", models=plan.model_groups
+        ),
+        optimisation=(
+            f"{RUN}/tables/optimisation.parquet" if plan.of_kind("equal_loss") else []
+        ),
     output:
         **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:
@@ -50,16 +68,24 @@ rule tabulate_measurements:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        **{
+            name: expand(
+                f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet",
+                batch=plan.batches,
+                evaluators=plan.evaluator_groups,
+            )
+            for name in plan.similarity_files
+        },
         metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
     output:
         image_metrics=f"{RUN}/tables/image_metrics.parquet",
         similarity=f"{RUN}/tables/similarity.parquet",
         likeness=f"{RUN}/tables/likeness.parquet",
-        success=f"{RUN}/tables/success.parquet",
         power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",
+        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.similarities},
     log:
         f"{LOGS}/tabulate_measurements.log",
     conda:

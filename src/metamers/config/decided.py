@@ -16,7 +16,7 @@ from metamers.config import revisions
 from metamers.config.canonical import canonical
 from metamers.config.plain_data import plain
 from metamers.config.plan import Condition, Plan
-from metamers.images import references
+from metamers.images import null_pool, references
 from metamers.images.errors import ImagesError, UnreadableImageError
 from metamers.models.weights import contents
 from metamers.models.weights.cache import cache_folder
@@ -44,24 +44,25 @@ def by(plan: Plan, rule: str, wildcards: Wildcards) -> dict[str, Any]:
     return dict(plain(_shown(plan, rule)))
 
 
-def param(plan: Plan, rule: str, path: str = "") -> Callable[[Wildcards], dict[str, Any]]:
+def param(plan: Plan, rule: str, recorded: str = "") -> Callable[[Wildcards], dict[str, Any]]:
     """Return the function that gives a rule's parameter `decided_by`.
 
-    Of wildcards alone: Snakemake does not look at changes of what depends on inputs or outputs.
+    It is of wildcards alone: Snakemake does not record parameters that are made of inputs or
+    outputs, and would never see them change.
 
     Parameters
     ----------
     plan, rule
         As for `by`.
-    path
-        Pattern of a file of the rule. What cannot be known here is then what that file says, if
-        it is there: whoever has results but no photographs can go on from them.
+    recorded
+        Path, with wildcards, of a file that the rule makes. What cannot be known is what it says:
+        whoever has results but no photographs can go on from them.
     """
 
     def of(wildcards: Wildcards) -> dict[str, Any]:
         found = by(plan, rule, dict(wildcards))
-        if path and None in found.values():
-            return _filled(found, _recorded(Path(path.format(**dict(wildcards)))))
+        if recorded and None in found.values():
+            return _filled(found, _recorded(Path(recorded.format(**dict(wildcards)))))
         return found
 
     return of
@@ -91,6 +92,30 @@ def _references(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
         "preprocessing": config["preprocessing"],
         "draw": draw,
         "seed": config["seed"],
+    }
+
+
+def _null_pool(plan: Plan, _: Wildcards) -> dict[str, Any]:
+    try:
+        photographs = null_pool.contents(plan.config)
+    except (ImagesError, UnreadableImageError):
+        photographs = None
+    return {
+        "revision": revisions.REFERENCES,
+        "photographs": photographs,
+        "preprocessing": plan.config["preprocessing"],
+        "images": plan.config["null_pool"]["images"],
+        "seed": plan.config["seed"],
+    }
+
+
+def _baselines(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
+    return {
+        "revision": revisions.BASELINES,
+        "models": plan.identities(plan.model_groups[wildcards["models"]]),
+        "depths": plan.depths,
+        "draws": plan.reference_sets,
+        "chunk_size": plan.config["engine"]["chunk_size"],
     }
 
 
@@ -124,8 +149,10 @@ def _metamers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 
 
 def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    stages = sorted({condition.stage for condition in plan.batches[wildcards["batch"]]})
-    return {
+    used = {condition.stage for condition in plan.batches[wildcards["batch"]]}
+    stages = sorted(plan.config["stages"] if "cross_stage" in plan.similarities else used)
+    further = {"similarities": plan.similarities} if plan.similarities else {}
+    return further | {
         "revision": revisions.EVALUATION,
         "conditions": plan.batch(wildcards),
         "with_power": plan.batch_power(wildcards),
@@ -137,7 +164,8 @@ def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 
 
 def _measures(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    return {
+    further = {"metrics": plan.further_metrics} if plan.further_metrics else {}
+    return further | {
         "revision": revisions.IMAGE_METRICS,
         "conditions": plan.batch(wildcards),
         "networks": plan.identities(plan.feature_networks),
@@ -176,6 +204,8 @@ def _rows(plan: Plan) -> dict[str, Any]:
 
 RULES: dict[str, Callable[[Plan, Wildcards], dict[str, Any]]] = {
     "prepare_references": _references,
+    "prepare_null_pool": _null_pool,
+    "measure_baselines": _baselines,
     "fetch_weights": _weights,
     "predict_references": _answers,
     "synthesize_metamers": _metamers,

@@ -25,6 +25,18 @@ from metamers.storage.columns import (
     column,
 )
 
+SUCCESSFUL = [
+    column(
+        "n_successful",
+        pa.int32(),
+        "images that are metamers for each member that judged (`image_success`); null: none judged",
+        nullable=True,
+    ),
+    column("mean_successful", pa.float64(), "mean over these alone", nullable=True),
+    column("low_successful", pa.float64(), "lower end of its 95 % interval", nullable=True),
+    column("high_successful", pa.float64(), "upper end of its 95 % interval", nullable=True),
+]
+
 RECOGNITION = Table(
     "recognition",
     "Whether an evaluator recognised a metamer, by each rule.",
@@ -41,22 +53,6 @@ RECOGNITION = Table(
         ]
     ),
     (*CONDITION_KEY, "image_id", "evaluator", "rule", "label_space"),
-)
-
-CHANCE = Table(
-    "chance",
-    "Recognition by chance, by the rule `self`: agreement of an evaluator's own answers to "
-    "references with its answers to others.",
-    pa.schema(
-        [
-            CONDITION[0],
-            EVALUATOR,
-            LABEL_SPACE,
-            column("n_images", pa.int32(), "reference images"),
-            column("chance", pa.float64(), "share of pairs of references answered alike"),
-        ]
-    ),
-    ("references", "evaluator", "label_space"),
 )
 
 RECOGNIZABILITY = Table(
@@ -106,6 +102,7 @@ RECOGNIZABILITY_BY_SET = Table(
             column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
             LOW,
             HIGH,
+            *SUCCESSFUL,
         ]
     ),
     ("experiment", *CONDITION_KEY, "group", "rule", "label_space"),
@@ -184,6 +181,23 @@ RECIPE_EFFECTS = Table(
         ]
     ),
     ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
+)
+
+IMAGE_METRICS_BY_SET = Table(
+    "image_metrics_by_set",
+    "Image metrics averaged over the images of a condition, all and those that are metamers.",
+    pa.schema(
+        [
+            *CONDITION,
+            column("measure", pa.string(), "name of the metric, a row of `measures`"),
+            column("n_images", pa.int32(), "images with a value"),
+            column("mean", pa.float64(), "mean over images"),
+            LOW,
+            HIGH,
+            *SUCCESSFUL,
+        ]
+    ),
+    (*CONDITION_KEY, "measure"),
 )
 
 EQUAL_LOSS = Table(
@@ -325,6 +339,30 @@ PAPER_COMPARISON = Table(
         ]
     ),
     ("place", "quantity", "subject"),
+)
+
+HUMAN_ALIGNMENT = Table(
+    "human_alignment",
+    "What people and what other networks recognise in the same metamers, as Feather et al. (2023) "
+    "published it: shares of 16 categories answered rightly.",
+    pa.schema(
+        [
+            column("experiment", pa.string(), "vision experiment of the study, by its number"),
+            column("network", pa.string(), "network that the metamers were made for"),
+            column("layer", pa.string(), "its layer, under the study's name"),
+            column("n_people", pa.int32(), "people who were shown the metamers"),
+            column("people", pa.float64(), "mean share of these", unit="0..1"),
+            column("people_low", pa.float64(), "lower end, 95 % bootstrap interval over people"),
+            column("people_high", pa.float64(), "upper end of that interval"),
+            column("n_networks", pa.int32(), "networks that judged and did not make them"),
+            column("networks", pa.float64(), "mean share of these", unit="0..1"),
+            column(
+                "networks_low", pa.float64(), "lower end, 95 % bootstrap interval over networks"
+            ),
+            column("networks_high", pa.float64(), "upper end of that interval"),
+        ]
+    ),
+    ("experiment", "network", "layer"),
 )
 
 CLAIMS = Table(
