@@ -18,6 +18,7 @@ from metamers.cli import (
     export,
     make,
     plan,
+    publish,
     summary,
     verify,
     weights,
@@ -35,6 +36,7 @@ app.add_typer(doctor.app)
 app.add_typer(claims.app)
 app.add_typer(make.app)
 app.add_typer(export.app)
+app.add_typer(publish.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
 
