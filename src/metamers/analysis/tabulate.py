@@ -17,6 +17,7 @@ from metamers.analysis import (
     mixed_sets,
     multiverse,
     paper_comparison,
+    paper_facts,
     paper_settings,
     success,
     verdicts,
