@@ -67,3 +67,4 @@ rule all:
         f"{RUN}/tables/accuracy.parquet",
         f"{RUN}/tables/paper_comparison.parquet",
         expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),
+        f"{RUN}/gallery",

@@ -16,6 +16,7 @@ EVALUATION = 3  # computed in chunks of one size: other rounding
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
 FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
+GALLERY = 1
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")

@@ -53,11 +53,20 @@ def index_of_wnid() -> dict[str, int]:
     return {wnid: index for index, wnid in enumerate(wnids())}
 
 
-def class_name(index: int) -> str:
-    """Return the first English name of a class (WordNet's, by way of timm), for people to read."""
+@cache
+def class_names() -> tuple[str, ...]:
+    """Return the first English name of each class (WordNet's, by way of timm), for people to read."""
     from timm.data import ImageNetInfo
 
-    return ImageNetInfo().index_to_description(index, detailed=False).split(",")[0]
+    names = ImageNetInfo()
+    return tuple(
+        names.index_to_description(index, detailed=False).split(",")[0] for index in range(CLASSES)
+    )
+
+
+def class_name(index: int) -> str:
+    """Return the name of a class, as `class_names` has it."""
+    return class_names()[index]
 
 
 def category_of(index: int) -> str | None:
