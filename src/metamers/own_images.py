@@ -20,7 +20,7 @@ from metamers.evaluation.evaluators import Evaluator
 from metamers.execution import checkpoints, runner
 from metamers.execution.outputs import SynthesisOutputs
 from metamers.execution.settings import ExecutionSettings
-from metamers.images.classes import class_name
+from metamers.images.classes import class_name, most_probable
 from metamers.images.preprocessing import MINIMUM_SIDE, Preprocessing, read_image
 from metamers.models import zoo
 from metamers.models.classifier import load_pretrained
@@ -31,7 +31,6 @@ from metamers.storage.metamers import Metamers, loss_rows
 from metamers.synthesis.chunks import CHUNK_SIZE
 
 STAGES = {"early": 0.2, "middle": 0.5, "late": 0.8}  # paper, section 4.4
-TOP = 5
 UNFINISHED = "unfinished.safetensors"
 # torchvision's and timm's most frequent normalisation, which a network without a row is given.
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -310,5 +309,5 @@ def _installed(spec: ModelSpec) -> bool:
 
 
 def _top(probabilities: NDArray[np.float64]) -> tuple[tuple[str, float], ...]:
-    classes = np.argsort(-probabilities, kind="stable")[:TOP]
-    return tuple((class_name(index), float(probabilities[index])) for index in classes.tolist())
+    classes, shares = most_probable(probabilities[np.newaxis])
+    return tuple(zip(map(class_name, classes[0].tolist()), shares[0].tolist(), strict=True))

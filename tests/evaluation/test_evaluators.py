@@ -201,3 +201,11 @@ def test_answers_give_the_most_probable_class():
     frame = evaluators.answers(probabilities, ["a", "b"], "net")
     assert frame["predicted"].tolist() == [243, 7]
     assert frame["probability"].tolist() == [0.9, 0.5]
+
+
+def test_answers_keep_the_five_most_probable_classes_in_order():
+    probabilities = np.full((1, 1000), 1e-4)
+    probabilities[0, [3, 900, 17, 42]] = 0.2, 0.3, 0.1, 0.2
+    row = evaluators.answers(probabilities, ["a"], "net").iloc[0]
+    assert row["top5"] == [900, 3, 42, 17, 0]  # of equals, the lower index first
+    np.testing.assert_allclose(row["top5_probability"], [0.3, 0.2, 0.2, 0.1, 1e-4])

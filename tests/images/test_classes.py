@@ -146,3 +146,12 @@ def test_the_table_is_read_without_comments():
 def test_importing_does_not_import_torch():
     code = "import sys, metamers.images.classes; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_table_of_classes_has_names_and_categories():
+    rows = classes.table()
+    assert len(rows) == 1000
+    assert rows[207] == {
+        "class": 207, "wnid": "n02099601", "name": "golden retriever", "category": "dog"
+    }  # fmt: skip
+    assert rows[0]["category"] is None

@@ -15,6 +15,7 @@ from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
 from metamers.config.plan import Plan
+from metamers.images import classes
 from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance, tables
@@ -55,6 +56,7 @@ def recognizability(
         "predictions": predictions,
         "reference_predictions": reference_predictions,
         "references": references,
+        "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
         "chance": chance(reference_predictions),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),

@@ -263,6 +263,7 @@ class Plan:
         """Return the names of the tables on recognizability."""
         always = [
             "references",
+            "classes",
             "reference_predictions",
             "predictions",
             "recognition",

@@ -11,8 +11,10 @@ from typing import Any
 
 REFERENCES = 1
 SYNTHESIS = 3  # chunks of one size: other rounding in batches of 16 and more; effort of each image
-PREDICTION = 1  # of the references, which metamers wait for: apart from EVALUATION
-EVALUATION = 3  # computed in chunks of one size: other rounding
+PREDICTION = (
+    2  # the five first classes; of the references, which metamers wait for: apart from EVALUATION
+)
+EVALUATION = 4  # the five first classes
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
 FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric

@@ -180,13 +180,15 @@ def subjects(
 
 def answers(probabilities: np.ndarray, image_ids: Sequence[str], evaluator: str) -> pd.DataFrame:
     """Return the columns of the tables of predictions for one evaluator."""
-    predicted = probabilities.argmax(axis=1)
+    top, shares = classes.most_probable(probabilities)
     return pd.DataFrame(
         {
             "image_id": list(image_ids),
             "evaluator": evaluator,
-            "predicted": predicted,
-            "probability": probabilities[np.arange(len(predicted)), predicted],
+            "predicted": top[:, 0],
+            "probability": shares[:, 0],
+            "top5": top.tolist(),
+            "top5_probability": shares.tolist(),
             "category_mean": classes.mean_category(probabilities),
             "category_first": classes.first_category(probabilities),
         }

@@ -69,6 +69,35 @@ def class_name(index: int) -> str:
     return class_names()[index]
 
 
+def most_probable(
+    probabilities: NDArray[np.floating], n: int = 5
+) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
+    """Return the most probable classes of each row and their probabilities, both (rows, n).
+
+    Of equals, the lower index first.
+
+    Parameters
+    ----------
+    probabilities
+        Shape (rows, classes).
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n]
+    return best, np.take_along_axis(probabilities, best, axis=1)
+
+
+def table() -> list[dict[str, int | str | None]]:
+    """Return the rows of the table `classes`: index, WordNet id, name, category."""
+    return [
+        {
+            "class": index,
+            "wnid": row["wnid"],
+            "name": class_name(index),
+            "category": row["category"] or None,
+        }
+        for index, row in enumerate(_table())
+    ]
+
+
 def category_of(index: int) -> str | None:
     """Return the category of a class, or ``None`` for the 793 classes that have none.
 

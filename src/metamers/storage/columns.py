@@ -81,6 +81,8 @@ ANSWER = [
     EVALUATOR,
     column("predicted", pa.int16(), "most probable class, ILSVRC-2012 index", unit="0..999"),
     column("probability", pa.float32(), "probability of that class", unit="0..1"),
+    column("top5", pa.list_(pa.int16()), "the five most probable classes, `predicted` first"),
+    column("top5_probability", pa.list_(pa.float32()), "probabilities of these", unit="0..1"),
     column("category_mean", pa.string(), "of the 16 classes, the one of largest mean probability"),
     column("category_first", pa.string(), "the 16-way class of the most probable mapped class"),
 ]

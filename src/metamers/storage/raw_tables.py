@@ -36,6 +36,20 @@ REFERENCES = Table(
     ("references", "image_id"),
 )
 
+CLASSES = Table(
+    "classes",
+    "The 1000 classes of ILSVRC-2012.",
+    pa.schema(
+        [
+            column("class", pa.int16(), "ILSVRC-2012 index", unit="0..999"),
+            column("wnid", pa.string(), "WordNet id"),
+            column("name", pa.string(), "first English name; 71 names mean more than one class"),
+            column("category", pa.string(), "16-way class, for 207 classes", nullable=True),
+        ]
+    ),
+    ("class",),
+)
+
 REFERENCE_PREDICTIONS = Table(
     "reference_predictions",
     "What each evaluator says about each reference image.",

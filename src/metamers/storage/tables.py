@@ -28,6 +28,7 @@ from metamers.storage.columns import (
 )
 from metamers.storage.raw_tables import (
     ACCURACY,
+    CLASSES,
     GRADIENT_AGREEMENT,
     IMAGE_METRICS,
     LIKENESS,
@@ -61,6 +62,7 @@ __all__ = [
     "CHANCE",
     "CLAIMS",
     "CLAIMS_MULTIVERSE",
+    "CLASSES",
     "COMPARISONS",
     "CONDITION",
     "CONDITION_KEY",
@@ -103,6 +105,7 @@ TABLES = {
     table.name: table
     for table in (
         REFERENCES,
+        CLASSES,
         REFERENCE_PREDICTIONS,
         ACCURACY,
         PREDICTIONS,
@@ -237,9 +240,15 @@ def read(
                 f"{table.schema.names}"
             )
     arrow = pa.concat_tables(parts).unify_dictionaries() if parts else table.schema.empty_table()
-    frame: pd.DataFrame = arrow.to_pandas()
+    frame: pd.DataFrame = arrow.to_pandas(types_mapper=_as_arrow)
     _refuse_repeats(table, frame, ", ".join(map(str, files)))
     return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def _as_arrow(kind: pa.DataType) -> pd.ArrowDtype | None:
+    """Return Arrow's own type for lists of numbers: an object for each row would fill memory."""
+    numbers = pa.types.is_list(kind) and not pa.types.is_string(kind.value_type)
+    return pd.ArrowDtype(kind) if numbers else None
 
 
 def provenance_of(path: str | Path) -> dict[str, str]:
