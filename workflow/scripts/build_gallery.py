@@ -4,7 +4,7 @@ from pathlib import Path
 
 from metamers import snakemake_script
 from metamers.gallery import folder
-from metamers.gallery.contents import RunTables
+from metamers.gallery.run_tables import RunTables
 from metamers.storage import metamers
 
 snakemake_script.start_logging(snakemake)

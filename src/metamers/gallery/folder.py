@@ -17,18 +17,18 @@ import numpy as np
 from PIL import Image
 
 from metamers.config.plan import Condition
-from metamers.gallery.contents import RunTables
+from metamers.gallery.description import description
+from metamers.gallery.details import details
+from metamers.gallery.run_tables import RunTables
 from metamers.images import references as reference_files
 from metamers.storage import metamers as metamer_files
 
-ROWS_OF_A_CHUNK = 2000
+ROWS_OF_A_CHUNK = 1000
 THUMBNAIL = 112  # pixels; images that are hardly larger stand for themselves
 PAGE = ("index.html", "gallery.css", "selection.js", "charts.js", "view.js", "gallery.js")
 
 
-def write(
-    folder: Path, run: RunTables, metamers: Sequence[str], references: Sequence[str]
-) -> None:
+def write(folder: Path, run: RunTables, metamers: Sequence[str], references: Sequence[str]) -> None:
     """Write the gallery of a run.
 
     Parameters
@@ -72,14 +72,14 @@ def write_page(folder: Path, run: RunTables) -> None:
     starts = range(0, max(len(run.rows), 1), ROWS_OF_A_CHUNK)
     small = _suffix(run.config["preprocessing"]["size"])
     shown = {"thumbnails": "images" if small == "png" else "thumbnails", "suffix": small}
-    description = run.description(len(starts)) | shown
-    _script(folder / "data/run.js", f"const gallery = {{ run: {_json(description)} }};\n")
+    words = description(run, len(starts)) | shown
+    _script(folder / "data/run.js", f"const gallery = {{ run: {_json(words)} }};\n")
     for chunk, first in enumerate(starts):
         columns = run.columns(first, first + ROWS_OF_A_CHUNK)
         _script(folder / f"data/rows-{chunk}.js", f"gallery.rows({chunk}, {_json(columns)});\n")
-    for place, details in run.details():
+    for place, found in details(run):
         path = folder / f"data/photograph-{place}.js"
-        _script(path, f"gallery.details({place}, {_json(details)});\n")
+        _script(path, f"gallery.details({place}, {_json(found)});\n")
 
 
 def _suffix(side: int) -> str:

@@ -55,7 +55,7 @@ def index_of_wnid() -> dict[str, int]:
 
 @cache
 def class_names() -> tuple[str, ...]:
-    """Return the first English name of each class (WordNet's, by way of timm), for people to read."""
+    """Return the first English name of each class (WordNet's, by way of timm), for people."""
     from timm.data import ImageNetInfo
 
     names = ImageNetInfo()

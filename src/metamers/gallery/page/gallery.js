@@ -2,7 +2,7 @@
 "use strict";
 
 const grid = part("grid");
-const AT_ONCE = 120;
+const AT_ONCE = 60;
 let shown = [];
 let drawnCards = 0;
 
@@ -25,7 +25,9 @@ function card(row) {
 
 function headline(place, row) {
   const one = run.measures[place], value = rows.values[place][row];
-  return `${one.short} ${value === null ? "–" : one.share ? Math.round(100 * value) + " %" : number(value)}`;
+  if (!one.role) return `${one.short} ${number(value)}`;
+  const judges = run.conditions[rows.condition[row]].roles.filter((role) => role === one.role).length;
+  return value === null ? `${one.short} none` : `${one.short} ${Math.round(value * judges)} of ${judges}`;
 }
 
 function heading(photograph) {
@@ -151,7 +153,7 @@ function openLinked() {
 // Chunks come one after the other, so that the first is drawn before the others are read.
 gallery.rows = (chunk, content) => {
   addRows(content);
-  if (chunk === 0) refresh();
+  if (chunk === 0) { refresh(); requestAnimationFrame(() => { gallery.firstCards = performance.now(); }); }
   if (chunk + 1 < run.chunks) setTimeout(() => document.head.append(element("script", { src: `data/rows-${chunk + 1}.js` })));
   else { if (chunk) late(); openLinked(); }
 };

@@ -13,7 +13,7 @@ gallery.details = (photograph, content) => {
 
 const imagePath = (photograph, name) => `images/${photograph}/${name}.png`;
 const conditionWords = (condition) =>
-  run.axes.filter((axis) => axis.values.length > 1).map((axis) => axis.values[run.conditions[condition].cell[run.axes.indexOf(axis)]].label).join(" · ");
+  run.axes.filter((axis) => axis.values.length > 1).map((axis) => axis.values[run.conditions[condition].cell[run.axes.indexOf(axis)]].label).join("\u00a0· ");
 
 function openView(row) {
   const photograph = rows.photograph[row], condition = rows.condition[row];
@@ -100,19 +100,23 @@ function showFacts() {
 function answers(condition, photograph, about, own) {
   const few = own.answers.length <= 6;
   const body = own.answers.map((one) => [
-    element("td", {}, element("strong", { textContent: run.evaluators[one.evaluator] }), element("br"), condition.roles[one.evaluator]),
+    element("td", {}, element("strong", { textContent: run.evaluators[one.evaluator] }), element("br"), condition.roles[one.evaluator],
+      ...(one.recognised === null ? [] : [element("br"), one.recognised ? "✓ recognised" : "✗ not recognised"])),
     topFive(about.answers[one.evaluator], photograph, few),
     topFive(one, photograph, few),
-    one.recognised === null ? "" : one.recognised ? "✓ recognised" : "✗ not recognised",
   ]);
-  return [table(["evaluator", "to the reference", "to the metamer", ""], body)];
+  return [table(["evaluator", "to the reference", "to the metamer"], body)];
+}
+
+function percent(share) {
+  return share < 0.005 ? "<\u00a01\u00a0%" : `${Math.round(100 * share)}\u00a0%`;
 }
 
 function topFive(answer, photograph, open) {
   if (!answer) return "–";
   const lines = answer.classes.map((index, k) => {
     const right = index === photograph.index;
-    return element("li", { className: right ? "label" : "" }, `${run.classes[index]} ${(100 * answer.probabilities[k]).toFixed(0)} %${right ? " (label)" : ""}`);
+    return element("li", { className: right ? "label" : "" }, `${run.classes[index]} ${percent(answer.probabilities[k])}${right ? " (label)" : ""}`);
   });
   const list = element("ol", {}, ...lines);
   if (open || lines.length < 2) return element("td", {}, list);
