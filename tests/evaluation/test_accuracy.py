@@ -85,6 +85,7 @@ def clean(photographs, name, **changes):
         ("squeezenet1_1", 15),
     ],
 )
+@pytest.mark.usefixtures("embedded_weights")
 def test_embedded_models_name_the_embedded_photographs(photographs, name, n_right):
     found = clean(photographs, name)
     assert found["n_right"].item() == n_right

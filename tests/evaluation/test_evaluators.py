@@ -24,6 +24,8 @@ from metamers.storage import tables
 from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 
+pytestmark = pytest.mark.usefixtures("embedded_weights")
+
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
 CPU = torch.device("cpu")
 N = 12

@@ -12,10 +12,16 @@ import numpy as np
 import pytest
 import torch
 from fixtures import ROOT
+from misbehaving_server import Answer, serving
 from synthesis_jobs import ENGINE, photographs, work_of
 
 from metamers.execution import runner
-from metamers.models.weights.cache import cache_folder
+from metamers.models.weights import survey
+from metamers.models.weights.cache import cache_folder, default_cache
+from metamers.models.weights.errors import MissingWeightsError
+from metamers.models.zoo import ModelSpec
+
+pytestmark = pytest.mark.usefixtures("embedded_weights")
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +155,10 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import synthesis_jobs
 from metamers import snakemake_script
-from metamers.models.weights.cache import cache_folder
+from metamers.models.weights import survey
+from metamers.models.weights.cache import cache_folder, default_cache
+from metamers.models.weights.errors import MissingWeightsError
+from metamers.models.zoo import ModelSpec
 from metamers.execution import runner
 from metamers.storage import metamers
 torch.set_num_threads(1)
@@ -269,3 +278,21 @@ def test_checkpoint_of_other_settings_is_not_taken(few, tmp_path, caplog):
     run(work_of(total_steps=12), few, tmp_path)
     assert "belongs to another job" in caplog.text
     assert path.exists()
+
+
+def test_a_job_loads_its_weights_and_makes_no_request(few, embedded_weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("METAMERS_LOCK", str(tmp_path / "weights.lock"))
+    monkeypatch.setenv("METAMERS_CACHE", str(tmp_path / "cache"))
+    content = embedded_weights.read_bytes()
+    with serving(Answer(content)) as server:
+        work = work_of(models=["squeezenet1_1"], total_steps=2)
+        away = {"source": "url", "url": f"{server.url}/net.pkl", "file": "net.pkl"}
+        weights = away | {"layout": work.models[0]["weights"]["layout"]}
+        work = replace(work, models=[work.models[0] | {"weights": weights}])
+        with pytest.raises(MissingWeightsError, match=r"net\.pkl"):
+            run(work, few, tmp_path)
+        assert server.paths == []
+        survey.fetch_one("squeezenet1_1", ModelSpec.of(work.models[0]).weights, default_cache())
+        run(work, few, tmp_path)
+        assert server.paths == ["/net.pkl"]

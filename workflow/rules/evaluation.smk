@@ -60,6 +60,10 @@ rule evaluate_models:
         references=plan.of_batch_references(
             f"{RUN}/references/{{references}}.safetensors"
         ),
+        weights=lambda wildcards: expand(
+            f"{RUN}/weights/{{model}}.json",
+            model=plan.evaluator_groups[wildcards.evaluators],
+        ),
     output:
         predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
@@ -93,6 +97,7 @@ rule measure_images:
         references=plan.of_batch_references(
             f"{RUN}/references/{{references}}.safetensors"
         ),
+        weights=expand(f"{RUN}/weights/{{model}}.json", model=plan.feature_networks),
     output:
         f"{RUN}/measurements/image_metrics/{{batch}}.parquet",
     log:

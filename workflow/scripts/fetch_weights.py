@@ -11,5 +11,5 @@ from metamers.models.zoo import ModelSpec
 snakemake_script.start_logging(snakemake)
 
 spec = ModelSpec.of(snakemake.params.row)
-note = survey.note(spec.name, spec.weights, cache_folder(snakemake.config["weights_cache"]))
+note = survey.fetch_one(spec.name, spec.weights, cache_folder(snakemake.config["weights_cache"]))
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))

@@ -49,10 +49,10 @@ def fetch(
     """Fetch what is missing, verify all, and record new hashes in the lock."""
     folder = cache or weights.default_cache()
     rows = {name: spec.weights for name, spec in _chosen(models, names).items()}
-    access = DownloadOptions.of()
-    access = replace(access, mirror=mirror or access.mirror, offline=offline or access.offline)
+    options = DownloadOptions.from_environment()
+    options = replace(options, mirror=mirror or options.mirror, offline=offline or options.offline)
     try:
-        survey.fetch_all(rows, folder, access)
+        survey.fetch_all(rows, folder, options)
     except WeightsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

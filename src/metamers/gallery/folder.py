@@ -67,7 +67,7 @@ def write_page(folder: Path, run: RunTables) -> None:
     """Write the page and its data, without images."""
     (folder / "data").mkdir(parents=True)
     for name in PAGE:
-        text = resources.files("metamers.gallery").joinpath("page", name).read_bytes()
+        text = resources.files("metamers").joinpath("data/gallery", name).read_bytes()
         (folder / name).write_bytes(text)
     starts = range(0, max(len(run.rows), 1), ROWS_OF_A_CHUNK)
     small = _suffix(run.config["preprocessing"]["size"])

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from metamers.images.classes import CLASSES
 from metamers.models import zoo
 from metamers.models.weights import cache as weights_cache
-from metamers.models.weights.http import DownloadOptions
 from metamers.models.zoo import ModelSpec, Normalisation
 
 HELP = "docs/zoo.md, 'Your own model'"
@@ -165,25 +164,32 @@ def load_model(
     if name not in rows:
         raise ValueError(f"model {name!r} is not in {str(path)!r}; it has {', '.join(rows)}")
     spec = ModelSpec.of({"name": name} | rows[name])
-    return load_pretrained(spec, weights_cache.cache_folder(cache))
+    return fetch_pretrained(spec, weights_cache.cache_folder(cache))
 
 
-def load_pretrained(
-    spec: ModelSpec, cache: Path, options: DownloadOptions | None = None
-) -> Classifier:
+def fetch_pretrained(spec: ModelSpec, cache: Path) -> Classifier:
+    """Return what `load_pretrained` does, after the weights were fetched if they are missing."""
+    if spec.weights.has_file:
+        weights_cache.fetch(spec.weights, cache)
+    return load_pretrained(spec, cache)
+
+
+def load_pretrained(spec: ModelSpec, cache: Path) -> Classifier:
     """Return a row's classifier with its trained weights, in evaluation mode, frozen.
 
-    Its file is fetched if need be. A file of the cache that turns out not to be the row's, by its
-    hash or by its contents, is set aside.
+    Nothing is fetched: that is for `metamers.models.weights.cache.fetch`, beforehand. A file of the
+    cache that turns out not to be the row's, by its hash or by its contents, is set aside.
 
     Raises
     ------
+    MissingWeightsError
+        If the file is not there.
     WeightsError
-        If the file cannot be had, or is not what the row means; the subclass says in which way.
+        If it is not what the row means; the subclass says in which way.
     """
     if not spec.weights.has_file:
         return load(spec, None)
-    path = weights_cache.locate(spec.weights, cache, options)
+    path = weights_cache.locate(spec.weights, cache)
     with weights_cache.rejecting(spec.weights, path, cache):
         return load(spec, path)
 

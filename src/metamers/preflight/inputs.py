@@ -66,7 +66,7 @@ def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -
     """Return one table of missing weights, where they cannot be fetched on the way."""
     cache = cache_folder(config["weights_cache"])
     filed = {name: spec.weights for name, spec in zoo.specs(rows).items() if spec.weights.has_file}
-    fetchable = not DownloadOptions.of().offline
+    fetchable = not DownloadOptions.from_environment().offline
     lacking = {
         finding.model: finding.weights
         for finding in survey(filed, cache)

@@ -30,6 +30,7 @@ from metamers.storage.raw_tables import (
     ACCURACY,
     CLASSES,
     GRADIENT_AGREEMENT,
+    HUMAN_ANSWERS,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -47,6 +48,7 @@ from metamers.storage.result_tables import (
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
+    EQUAL_LOSS,
     MIXED_REGRESSION,
     MIXED_SETS,
     PAPER_COMPARISON,
@@ -68,8 +70,10 @@ __all__ = [
     "CONDITION_KEY",
     "DIFFERENCE_IN_MEANS",
     "ENSEMBLE_GAIN",
+    "EQUAL_LOSS",
     "GRADIENT_AGREEMENT",
     "GROUPS",
+    "HUMAN_ANSWERS",
     "IMAGE_METRICS",
     "LABEL_SPACES",
     "LIKENESS",
@@ -119,6 +123,7 @@ TABLES = {
         RECOGNIZABILITY_BY_STAGE,
         ENSEMBLE_GAIN,
         RECIPE_EFFECTS,
+        EQUAL_LOSS,
         IMAGE_METRICS,
         SIMILARITY,
         LIKENESS,
@@ -130,6 +135,7 @@ TABLES = {
         PAPER_COMPARISON,
         CLAIMS,
         CLAIMS_MULTIVERSE,
+        HUMAN_ANSWERS,
     )
 }
 _ROWS_AT_ONCE = 1_000_000

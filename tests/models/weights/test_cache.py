@@ -178,16 +178,16 @@ def in_sdist(sdist, **values):
 
 
 def test_file_of_a_source_package_is_fetched_once(sdist, cache, monkeypatch):
-    path = weights.locate(in_sdist(sdist), cache)
+    path = weights.fetch(in_sdist(sdist), cache)
     assert path.read_bytes() == CONTENT
     path.unlink()
     monkeypatch.setattr(subprocess, "run", None)
-    assert weights.locate(in_sdist(sdist), cache).read_bytes() == CONTENT
+    assert weights.fetch(in_sdist(sdist), cache).read_bytes() == CONTENT
 
 
 def test_source_package_of_another_hash_is_refused_before_its_setup_runs(sdist, cache, tmp_path):
     with pytest.raises(DownloadError, match=r"tinynet==1.0[\s\S]*DO NOT MATCH"):
-        weights.locate(in_sdist(sdist, package_sha256="0" * 64), cache)
+        weights.fetch(in_sdist(sdist, package_sha256="0" * 64), cache)
     assert not (tmp_path / "setup_was_run").exists()
 
 
@@ -196,7 +196,7 @@ def test_missing_file_of_a_source_package_is_named(sdist, cache):
     sdist.rename(cache / "packages" / sdist.name)
     there = cache / "packages" / sdist.name
     with pytest.raises(TruncatedFileError, match=r"no file 'tinynet-1.0/other'"):
-        weights.locate(in_sdist(there, path="tinynet-1.0/other"), cache)
+        weights.fetch(in_sdist(there, path="tinynet-1.0/other"), cache)
 
 
 # Fetching
@@ -204,7 +204,7 @@ def test_missing_file_of_a_source_package_is_named(sdist, cache):
 
 def test_fetched_file_is_verified_and_pinned(cache):
     with serving(Answer(CONTENT)) as server:
-        path = weights.locate(row(server.url, sha256=SHA, size=len(CONTENT)), cache, QUICK)
+        path = weights.fetch(row(server.url, sha256=SHA, size=len(CONTENT)), cache, QUICK)
     assert path.read_bytes() == CONTENT
     assert pins(cache)["net.pth"] == lock.Pin(SHA, len(CONTENT), server.url, "row")
     assert not list((cache / "partial").iterdir())
@@ -212,16 +212,16 @@ def test_fetched_file_is_verified_and_pinned(cache):
 
 def test_located_file_is_not_fetched_again(cache):
     with serving(Answer(CONTENT)) as server:
-        weights.locate(row(server.url), cache, QUICK)
-        weights.locate(row(server.url), cache, QUICK)
-        weights.locate(row(server.url), cache, OFFLINE)
+        weights.fetch(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, OFFLINE)
     assert len(server.paths) == 1
 
 
 def test_jobs_that_start_together_fetch_once(cache):
     with serving(Answer(CONTENT)) as server:
         jobs = [
-            threading.Thread(target=weights.locate, args=(row(server.url), cache, QUICK))
+            threading.Thread(target=weights.fetch, args=(row(server.url), cache, QUICK))
             for _ in range(4)
         ]
         for job in jobs:
@@ -250,7 +250,7 @@ def test_bad_file_of_the_cache_is_set_aside_with_the_reason(cache, content, erro
     put(cache, content)
     pinned = row(sha256_prefix=SHA[:8], size=len(CONTENT))
     with pytest.raises(error, match=message):
-        weights.locate(pinned, cache, OFFLINE)
+        weights.fetch(pinned, cache, OFFLINE)
     assert not (cache / "net.pth").exists()
     bad, reason = set_aside(cache)
     assert bad.read_bytes() == content
@@ -263,7 +263,7 @@ def test_bad_answer_is_set_aside_with_the_reason(cache, content, error, message)
     pinned = row(sha256_prefix=SHA[:8])
     expected = error if content != CONTENT[:-30] else WrongHashError
     with serving(Answer(content)) as server, pytest.raises(expected):
-        weights.locate(replace(pinned, url=server.url), cache, QUICK)
+        weights.fetch(replace(pinned, url=server.url), cache, QUICK)
     assert not (cache / "net.pth").exists()
     bad, reason = set_aside(cache)
     assert bad.read_bytes() == content
@@ -273,7 +273,7 @@ def test_bad_answer_is_set_aside_with_the_reason(cache, content, error, message)
 def test_announced_web_page_is_set_aside(cache):
     page = Answer(b"<p>maintenance", content_type="text/html")
     with serving(page) as server, pytest.raises(WebPageError, match="page was set aside as"):
-        weights.locate(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, QUICK)
     assert set_aside(cache)[0].read_bytes() == page.content
 
 
@@ -281,23 +281,23 @@ def test_next_call_fetches_anew_what_was_set_aside(cache):
     put(cache, CONTENT[:-30])
     with serving(Answer(CONTENT)) as server:
         with pytest.raises(WrongHashError):
-            weights.locate(row(server.url, sha256=SHA), cache, QUICK)
-        assert weights.locate(row(server.url, sha256=SHA), cache, QUICK).read_bytes() == CONTENT
+            weights.fetch(row(server.url, sha256=SHA), cache, QUICK)
+        assert weights.fetch(row(server.url, sha256=SHA), cache, QUICK).read_bytes() == CONTENT
 
 
 def test_verified_file_is_not_hashed_twice(cache, monkeypatch):
     put(cache, CONTENT)
-    weights.locate(row(sha256=SHA), cache, OFFLINE)
+    weights.fetch(row(sha256=SHA), cache, OFFLINE)
     monkeypatch.setattr(hashlib, "file_digest", None)
-    weights.locate(row(sha256=SHA), cache, OFFLINE)
+    weights.fetch(row(sha256=SHA), cache, OFFLINE)
 
 
 def test_file_that_changed_is_hashed_again(cache):
     path = put(cache, CONTENT)
-    weights.locate(row(sha256=SHA), cache, OFFLINE)
+    weights.fetch(row(sha256=SHA), cache, OFFLINE)
     path.write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(WrongHashError):
-        weights.locate(row(sha256=SHA), cache, OFFLINE)
+        weights.fetch(row(sha256=SHA), cache, OFFLINE)
 
 
 def test_unknown_source_and_random_weights_have_no_file(cache):
@@ -326,39 +326,39 @@ def test_local_file_is_used_where_it_is_and_never_moved(cache, tmp_path):
 
 def test_hash_that_nobody_states_is_recorded_on_first_use_and_holds_from_then_on(cache):
     with serving(Answer(CONTENT)) as server:
-        weights.locate(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, QUICK)
     assert pins(cache)["net.pth"].recorded == "first use"
     put(cache, pickle.dumps("other"))
     with pytest.raises(WrongHashError, match=f"expected is {SHA}"):
-        weights.locate(row(), cache, OFFLINE)
+        weights.fetch(row(), cache, OFFLINE)
 
 
 def test_whole_hash_is_recorded_for_a_prefix(cache):
     put(cache, CONTENT)
-    weights.locate(row(sha256_prefix=SHA[:8]), cache, OFFLINE)
+    weights.fetch(row(sha256_prefix=SHA[:8]), cache, OFFLINE)
     assert pins(cache)["net.pth"].recorded == "prefix"
     assert pins(cache)["net.pth"].sha256 == SHA
 
 
 def test_hash_that_the_server_states_is_recorded(cache):
     with serving(Answer(CONTENT, headers={"X-Linked-Etag": f'"{SHA}"'})) as server:
-        weights.locate(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, QUICK)
     assert pins(cache)["net.pth"].recorded == "source"
 
 
 def test_file_that_the_server_states_otherwise_is_set_aside(cache):
     other = Answer(CONTENT, headers={"X-Linked-Etag": f'"{"0" * 64}"'})
     with serving(other) as server, pytest.raises(WrongHashError):
-        weights.locate(row(server.url), cache, QUICK)
+        weights.fetch(row(server.url), cache, QUICK)
     assert not pins(cache)
     assert set_aside(cache)[0].read_bytes() == CONTENT
 
 
 def test_row_and_lock_that_disagree_are_an_error(cache):
     put(cache, CONTENT)
-    weights.locate(row(), cache, OFFLINE)
+    weights.fetch(row(), cache, OFFLINE)
     with pytest.raises(WrongHashError, match="remove the wrong one"):
-        weights.locate(row(sha256="0" * 64), cache, OFFLINE)
+        weights.fetch(row(sha256="0" * 64), cache, OFFLINE)
     assert (cache / "net.pth").exists()
 
 
@@ -372,12 +372,12 @@ def test_project_lock_is_used_inside_a_project(cache, tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config/weights.lock").touch()
     put(cache, CONTENT)
-    weights.locate(row(), cache, OFFLINE)
+    weights.fetch(row(), cache, OFFLINE)
     assert list(yaml.safe_load((tmp_path / "config/weights.lock").read_text())) == ["net.pth"]
 
 
 def test_file_that_does_not_load_is_set_aside_and_its_first_use_withdrawn(cache):
-    path = weights.locate(row(url="x"), put(cache, CONTENT).parent, OFFLINE)
+    path = weights.locate(row(url="x"), put(cache, CONTENT).parent)
     with pytest.raises(RenamedKeysError, match="set aside"), weights.rejecting(row(), path, cache):
         raise RenamedKeysError("names differ")
     assert not pins(cache)
@@ -529,7 +529,7 @@ def test_classifier_of_a_local_row_has_the_files_weights(models, cache, tmp_path
     import torch
 
     spec = zoo.specs(zoo.read(models))["mine"]
-    met = load_pretrained(spec, cache, OFFLINE).network.state_dict()
+    met = load_pretrained(spec, cache).network.state_dict()
     stored = torch.load(tmp_path / "mine.pth", weights_only=True)
     assert all(torch.equal(met[name], tensor) for name, tensor in stored.items())
 
@@ -541,7 +541,7 @@ def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, t
     torch.save({"features.0.weight": torch.ones(2)}, cache / "away.pth")
     spec = zoo.specs(zoo.read(models))["away"]
     with pytest.raises(OtherArchitectureError, match="set aside"):
-        load_pretrained(spec, cache, OFFLINE)
+        load_pretrained(spec, cache)
     assert not (cache / "away.pth").exists()
     assert not pins(cache)
 
@@ -549,7 +549,7 @@ def test_file_of_another_network_is_set_aside_when_it_is_loaded(models, cache, t
 def test_random_row_needs_no_file(models, cache):
     spec = zoo.specs(zoo.read(models))["away"]
     drawn = replace(spec, weights=WeightsRow(source="random", seed=1))
-    met = load_pretrained(drawn, cache, OFFLINE)
+    met = load_pretrained(drawn, cache)
     assert sum(parameter.numel() for parameter in met.parameters()) == spec.parameters
 
 
@@ -559,7 +559,7 @@ def test_weights_of_a_factory_are_generated_and_have_no_file(models, cache):
     weights = zoo.ModelSpec.of(row).weights
     (finding,) = survey.survey({"own": weights}, cache)
     assert (finding.state, finding.note) == ("generated", "by its factory")
-    assert survey.note("own", weights, cache) == {
+    assert survey.fetch_one("own", weights, cache) == {
         "model": "own",
         "source": "factory",
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock
 from tabulate import tabulate
 
-from metamers.models.weights import download, lock, packages, verification
+from metamers.models.weights import lock, packages, verification
 from metamers.models.weights.errors import (
     MissingWeightsError,
     WebPageError,
@@ -68,8 +68,8 @@ def target(weights: WeightsRow, cache: Path) -> Path:
     return cache / weights.file
 
 
-def locate(weights: WeightsRow, cache: Path, access: DownloadOptions | None = None) -> Path:
-    """Return the path of a row's verified file, which is fetched first if need be.
+def fetch(weights: WeightsRow, cache: Path, options: DownloadOptions | None = None) -> Path:
+    """Return the path of a row's verified file, which is fetched first if it is not there.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def locate(weights: WeightsRow, cache: Path, access: DownloadOptions | None = No
         The row's weights.
     cache
         Folder of fetched files.
-    access
+    options
         Mirror, offline mode, patience; by default from the environment.
 
     Raises
@@ -92,21 +92,31 @@ def locate(weights: WeightsRow, cache: Path, access: DownloadOptions | None = No
     if weights.source in FETCHERS and not path.is_file():
         with FileLock(_made(cache / "locks") / f"{weights.file}.lock"):
             if not path.is_file():
-                _fetch(weights, path, cache, access or DownloadOptions.of())
-    return verify(weights, path, cache)
+                _fetch(weights, path, cache, options or DownloadOptions.from_environment())
+    return locate(weights, cache)
 
 
-def verify(weights: WeightsRow, path: Path, cache: Path, rehash: bool = False) -> Path:
-    """Return ``path`` if it is the row's file; a file of the cache is set aside otherwise.
+def locate(weights: WeightsRow, cache: Path, rehash: bool = False) -> Path:
+    """Return the path of a row's verified file; nothing is fetched.
 
-    A file for which neither row nor lock has a whole hash is recorded in the lock, unless it is
-    the user's own (source ``local``).
+    A file of the cache that is not the row's is set aside. One for which neither row nor lock has
+    a whole hash is recorded in the lock, unless it is the user's own (source ``local``).
+
+    Parameters
+    ----------
+    weights, cache
+        The row's weights, and the folder of fetched files.
+    rehash
+        Read the whole file even if it was verified before.
 
     Raises
     ------
+    MissingWeightsError
+        If it is not there.
     WeightsError
-        If it is missing, or not what the row means.
+        If it is not what the row means; the subclass says in which way.
     """
+    path = target(weights, cache)
     if not path.is_file():
         raise MissingWeightsError(missing_table({"": weights}, cache))
     expected = lock.expected_hash(weights, lock_path(cache))
@@ -159,12 +169,12 @@ def missing_table(rows: Mapping[str, WeightsRow], cache: Path) -> str:
     )
 
 
-def _fetch(weights: WeightsRow, path: Path, cache: Path, access: DownloadOptions) -> None:
-    if access.offline:
+def _fetch(weights: WeightsRow, path: Path, cache: Path, options: DownloadOptions) -> None:
+    if options.offline:
         raise MissingWeightsError(missing_table({"": weights}, cache))
     part = _made(cache / "partial") / f"{weights.file}.part"
     try:
-        stated = FETCHERS[weights.source](weights, part, cache, access)
+        stated = FETCHERS[weights.source](weights, part, cache, options)
     except WebPageError as error:
         if error.page is None:
             raise
@@ -176,7 +186,6 @@ def _fetch(weights: WeightsRow, path: Path, cache: Path, access: DownloadOptions
         if not digest.startswith(stated):
             raise WrongHashError(f"{str(part)!r} has the sha256 {digest}; the server says {stated}")
     _replace_safely(part, path)
-    download.forget(part)
     verification.remember(path, digest, cache / "verified")
     _record(weights, path, digest, stated, cache)
 

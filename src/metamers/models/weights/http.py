@@ -1,15 +1,17 @@
-"""What an HTTP server's answer says: refusals, web pages, ranges, versions, stated hashes."""
+"""How sources are reached, and what their answers say: refusals, web pages, stated hashes."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, InvalidHeader
+import tenacity
+from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
 from metamers.models.weights.errors import DownloadError
@@ -17,13 +19,7 @@ from metamers.models.weights.errors import DownloadError
 PAGE_BYTES = 1 << 20
 LONGEST_ASKED_PAUSE = 600.0
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-TRANSIENT = (
-    requests.ConnectionError,
-    requests.Timeout,
-    requests.exceptions.ChunkedEncodingError,
-    requests.exceptions.ContentDecodingError,
-    HTTPError,
-)
+IDENTITY = {"Accept-Encoding": "identity"}  # bytes as they are: they are hashed
 
 
 class TransientError(DownloadError):
@@ -38,10 +34,6 @@ class UnreachableError(TransientError):
     """No connection to a server came about."""
 
 
-class NoRangesError(DownloadError):
-    """A server that gives only whole files was asked for a part of one."""
-
-
 @dataclass(frozen=True)
 class DownloadOptions:
     """How sources are reached.
@@ -54,11 +46,11 @@ class DownloadOptions:
     offline
         Fetch nothing.
     attempts
-        Failures in a row, without a new byte, after which a download is given up.
+        Failures after which a download is given up.
     timeout
         Seconds without an answer or a byte that count as a failure.
     first_pause, longest_pause
-        Seconds between tries: doubled from the first, with some chance, up to the longest.
+        Seconds between attempts: doubled from the first, with some chance, up to the longest.
     """
 
     mirror: str = ""
@@ -69,7 +61,7 @@ class DownloadOptions:
     longest_pause: float = 120.0
 
     @classmethod
-    def of(cls, environment: Mapping[str, str] = os.environ) -> DownloadOptions:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> DownloadOptions:
         """Read ``METAMERS_MIRROR`` and ``METAMERS_OFFLINE`` (0 or 1)."""
         offline = environment.get("METAMERS_OFFLINE") or "0"
         if offline not in ("0", "1"):
@@ -87,39 +79,54 @@ class DownloadOptions:
         return f"{self.mirror.rstrip('/')}/{path}"
 
 
-def ask(
-    session: requests.Session, url: str, access: DownloadOptions, headers: Mapping[str, str]
-) -> requests.Response:
-    """Return a streamed answer whose status is 200, 206 or 416.
+def retrying(options: DownloadOptions) -> tenacity.Retrying:
+    """Return a caller that tries again after a `TransientError`, and raises the last of them.
+
+    pooch's own retries would ask again after a refusal, and would not heed ``Retry-After``.
+    """
+    pause = tenacity.wait_exponential(
+        options.first_pause, options.longest_pause
+    ) + tenacity.wait_random(0, options.first_pause)
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        stop=tenacity.stop_after_attempt(options.attempts),
+        wait=lambda state: max(pause(state), _pause_of(state)),
+        reraise=True,
+    )
+
+
+@contextmanager
+def explaining_errors(url: str) -> Iterator[None]:
+    """Raise what goes wrong with a request as a `DownloadError` that names the address."""
+    try:
+        yield
+    except requests.exceptions.SSLError as error:
+        raise DownloadError(f"{url}: the certificate is not accepted: {error}") from error
+    except requests.ConnectionError as error:
+        if isinstance(error.args[0] if error.args else None, MaxRetryError):
+            raise UnreachableError(f"{url}: no connection: {_reason(error)}") from error
+        raise TransientError(f"{url}: the connection broke: {_reason(error)}") from error
+    except (requests.Timeout, requests.exceptions.ChunkedEncodingError, HTTPError) as error:
+        raise TransientError(f"{url}: the connection broke: {_reason(error)}") from error
+    except requests.RequestException as error:
+        raise DownloadError(f"{url}: {error}") from error
+
+
+def require_success(response: requests.Response) -> None:
+    """Refuse an answer that is neither a success nor a redirect.
 
     Raises
     ------
     TransientError, DownloadError
-        If the connection or the server fails; if the server refuses.
+        If the server fails; if it refuses.
     """
-    try:
-        response = session.get(url, headers=headers, stream=True, timeout=access.timeout)
-    except requests.exceptions.SSLError as error:
-        raise DownloadError(f"{url}: the certificate is not accepted: {error}") from error
-    except requests.ConnectionError as error:
-        raise UnreachableError(f"{url}: no connection: {_reason(error)}") from error
-    except TRANSIENT as error:
-        raise TransientError(f"{url}: {_reason(error)}") from error
-    except requests.RequestException as error:
-        raise DownloadError(f"{url}: {error}") from error
-    if response.status_code in (200, 206, 416):
-        return response
+    if response.ok:
+        return
     response.close()
-    met = f"{url}: the server answered {response.status_code} {response.reason}"
+    met = f"{response.url}: the server answered {response.status_code} {response.reason}"
     if response.status_code in TRANSIENT_STATUS:
         raise TransientError(met, asked_pause(response.headers))
-    raise DownloadError(f"{met}. Is the address of the row still right, or is a mirror needed?")
-
-
-def _reason(error: Exception) -> str:
-    """Return what lies below: urllib3 wraps it in what the URL was and how often it was tried."""
-    inner = error.args[0] if error.args else error
-    return str(getattr(inner, "reason", None) or inner)
+    raise DownloadError(f"{met}. Is the address in the zoo still right, or is a mirror needed?")
 
 
 def asked_pause(headers: Mapping[str, str]) -> float:
@@ -136,8 +143,9 @@ def is_page(response: requests.Response) -> bool:
 
 
 def page_text(response: requests.Response) -> str:
-    """Return the text of a web page, at most its first mebibyte."""
-    content = next(response.iter_content(PAGE_BYTES), b"")
+    """Return the text of a web page, at most its first mebibyte, and close the connection."""
+    with response:
+        content = next(response.iter_content(PAGE_BYTES), b"")
     return content.decode(response.encoding or "utf-8", errors="replace")
 
 
@@ -147,35 +155,18 @@ def title(page: str) -> str:
     return (found.group(1) if found else page[:80]).strip()
 
 
-def version(response: requests.Response) -> str:
-    """Return what names this version of the file: strong ETag, else date, else ``""``."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return ""
-    etag = response.headers.get("ETag", "")
-    return etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
-
-
 def stated_hash(response: requests.Response) -> str:
     """Return the sha256 that Hugging Face states on its way to a large file, or ``""``."""
-    for answer in (*response.history, response):
-        stated = answer.headers.get("X-Linked-Etag", "").strip('"').lower()
-        if re.fullmatch(r"[0-9a-f]{64}", stated):
-            return stated
-    return ""
+    stated = response.headers.get("X-Linked-Etag", "").strip('"').lower()
+    return stated if re.fullmatch(r"[0-9a-f]{64}", stated) else ""
 
 
-def content_range(response: requests.Response) -> tuple[int, int]:
-    """Return the first byte sent, and the file's length; -1 where the answer does not say."""
-    met = response.headers.get("Content-Range", "")
-    found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", met.strip())
-    if found is None:
-        return -1, -1
-    first, total = found.groups()
-    return int(first or -1), -1 if total == "*" else int(total)
+def _pause_of(state: tenacity.RetryCallState) -> float:
+    error = state.outcome and state.outcome.exception()
+    return error.pause if isinstance(error, TransientError) else 0.0
 
 
-def content_length(response: requests.Response) -> int:
-    """Return the number of bytes to come; 0 where the answer does not say."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
-        return 0
-    return int(response.headers.get("Content-Length") or 0)
+def _reason(error: Exception) -> str:
+    """Return the cause: urllib3 wraps it in the URL and the number of tries."""
+    inner = error.args[0] if error.args else error
+    return str(getattr(inner, "reason", None) or inner)

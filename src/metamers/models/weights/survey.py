@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metamers.models.weights import verification
-from metamers.models.weights.cache import locate, missing_table, target, verify
+from metamers.models.weights.cache import fetch, locate, missing_table, target
 from metamers.models.weights.errors import MissingWeightsError, WeightsError
 from metamers.models.weights.http import DownloadOptions, UnreachableError
 from metamers.models.weights.row import WeightsRow
@@ -32,7 +32,7 @@ def survey(rows: Mapping[str, WeightsRow], cache: Path, rehash: bool = False) ->
     return [_find(model, weights, cache, rehash) for model, weights in rows.items()]
 
 
-def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, access: DownloadOptions) -> list[Path]:
+def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, options: DownloadOptions) -> list[Path]:
     """Return the verified files of all rows that have one, fetched where they were missing.
 
     Raises
@@ -43,15 +43,15 @@ def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, access: DownloadOptio
     refuse_shared_names(rows)
     filed = {model: weights for model, weights in rows.items() if weights.has_file}
     missing = [f for f in survey(filed, cache) if f.state == "missing"]
-    if missing and access.offline:
+    if missing and options.offline:
         raise MissingWeightsError(missing_table({f.model: f.weights for f in missing}, cache))
     paths, errors = [], []
     for model, weights in filed.items():
         try:
-            paths.append(locate(weights, cache, access))
+            paths.append(fetch(weights, cache, options))
         except UnreachableError as error:
             # Without a network, the other models need not be waited for as long.
-            access = replace(access, attempts=1)
+            options = replace(options, attempts=1)
             errors.append(f"{model}: {error}")
         except WeightsError as error:
             errors.append(f"{model}: {type(error).__name__}: {error}")
@@ -60,8 +60,8 @@ def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, access: DownloadOptio
     return paths
 
 
-def note(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
-    """Return what is known of a model's weights once they are there: they are fetched if need be.
+def fetch_one(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
+    """Fetch a model's weights if they are missing, verify them, and return what is known of them.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def note(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
         return {"model": model, "source": "random", "seed": str(weights.seed)}
     if not weights.has_file:
         return {"model": model, "source": weights.source}
-    path = locate(weights, cache)
+    path = fetch(weights, cache)
     digest = verification.check(path, weights, "", cache / "verified")
     return {"model": model, "file": path.name, "sha256": digest}
 
@@ -106,7 +106,7 @@ def _find(model: str, weights: WeightsRow, cache: Path, rehash: bool) -> Finding
         path = target(weights, cache)
         if not path.is_file():
             return Finding(model, weights, path, "missing")
-        verify(weights, path, cache, rehash)
+        locate(weights, cache, rehash)
     except MissingWeightsError as error:
         return Finding(model, weights, Path(), "missing", str(error))
     except WeightsError as error:

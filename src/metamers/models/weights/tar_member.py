@@ -1,4 +1,8 @@
-"""One member of a large tar at a URL, without fetching the rest of it."""
+"""One member of a large tar at a URL, without fetching the rest of it.
+
+fsspec can do this only with aiohttp, a second HTTP client with proxies and certificates of its own;
+smart_open takes a whole file for the range that it asked for.
+"""
 
 from __future__ import annotations
 
@@ -11,67 +15,49 @@ from urllib.parse import urlsplit
 
 import requests
 
-from metamers.models.weights import download, http
-from metamers.models.weights.download import Remote
+from metamers.models.weights import http
+from metamers.models.weights.download import download
 from metamers.models.weights.errors import DownloadError
-from metamers.models.weights.http import DownloadOptions, NoRangesError, TransientError
+from metamers.models.weights.http import DownloadOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-HEADER_BLOCK = 1 << 16
+BLOCK = 1 << 16
 
 
-def fetch_member(
-    url: str, member: str, remote_file: str, part: Path, access: DownloadOptions
-) -> str:
-    """Complete ``part`` with one member of a tar, and return the sha256 stated for it: ``""``.
+class NoRangesError(DownloadError):
+    """A server that gives only whole files was asked for a part of one."""
 
-    From a server that answers ranges, only the tar's headers and the member's bytes are fetched,
-    and the member is resumed like any other file. A compressed tar, or one on a server without
-    ranges, is fetched whole, and removed once the member has been taken out.
+
+def fetch_member(url: str, member: str, part: Path, options: DownloadOptions) -> None:
+    """Write one member of a tar to ``part``.
+
+    From a server that answers ranges, only the tar's headers and the member come. A compressed
+    tar, or one on a server without ranges, is fetched whole, and removed afterwards.
 
     Raises
     ------
     DownloadError
         If the server fails or refuses, or the tar has no such member.
     """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    remote = _RangeFile(options.address(url, part.name.removesuffix(".part")), options)
     try:
-        remote = find_member(url, member, remote_file, access)
-        download.download(remote, part, access)
+        with tarfile.open(fileobj=io.BufferedReader(remote, BLOCK), mode="r:") as archive:
+            _extract(archive, member, url, part)
     except (NoRangesError, tarfile.ReadError):
-        _fetch_whole(url, member, part, access)
-    return ""
-
-
-def find_member(url: str, member: str, remote_file: str, access: DownloadOptions) -> Remote:
-    """Return which bytes of an uncompressed tar at a URL are the member's.
-
-    Raises
-    ------
-    NoRangesError, tarfile.ReadError
-        If the server sends only whole files; if the tar is compressed, or no tar.
-    DownloadError
-        If the tar has no such member.
-    """
-    with requests.Session() as session:
-        session.headers["Accept-Encoding"] = "identity"
-        raw = _RangeFile(session, access.address(url, remote_file), access)
-        file = io.BufferedReader(raw, HEADER_BLOCK)
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            info = _member(archive, member, url)
-    return Remote(url, remote_file, info.size, info.offset_data, raw.version)
+        _fetch_whole(url, member, part, options)
 
 
 class _RangeFile(io.RawIOBase):
-    """A file at a URL, read by ranges where it is asked to; a dropped connection is asked again."""
+    """A file at a URL, of which only what is read comes."""
 
-    def __init__(self, session: requests.Session, url: str, access: DownloadOptions) -> None:
-        self._session = session
+    def __init__(self, url: str, options: DownloadOptions) -> None:
         self._url = url
-        self._access = access
+        self._options = options
         self._place = 0
-        self.version = ""
+        self._version = ""
 
     def readable(self) -> bool:
         return True
@@ -90,50 +76,57 @@ class _RangeFile(io.RawIOBase):
 
     def readinto(self, buffer: Buffer) -> int:
         view = memoryview(buffer).cast("B")
-        content = download.retrying(self._access, lambda: 0)(self._read, len(view))
+        content = http.retrying(self._options)(self._read, len(view))
         view[: len(content)] = content
         self._place += len(content)
         return len(content)
 
     def _read(self, length: int) -> bytes:
-        headers = {"Range": f"bytes={self._place}-{self._place + length - 1}"}
-        with http.ask(self._session, self._url, self._access, headers) as response:
-            if response.status_code == 416:
+        span = {"Range": f"bytes={self._place}-{self._place + length - 1}"}
+        with (
+            http.explaining_errors(self._url),
+            requests.get(
+                self._url,
+                headers=http.IDENTITY | span,
+                timeout=self._options.timeout,
+                stream=True,
+            ) as response,
+        ):
+            if response.status_code == 416:  # beyond the end
                 return b""
-            if response.status_code == 200 or http.is_page(response):
+            http.require_success(response)
+            if response.status_code != 206:
                 raise NoRangesError(f"{self._url}: the server sends only whole files")
-            version = http.version(response)
-            if self.version not in ("", version):
-                raise DownloadError(f"{self._url}: the archive changed while it was read")
-            self.version = version
-            try:
-                return response.content[:length]
-            except http.TRANSIENT as error:
-                raise TransientError(f"{self._url}: the connection broke: {error}") from error
+            version = response.headers.get("ETag") or response.headers.get("Last-Modified", "")
+            if self._version not in ("", version):
+                raise NoRangesError(f"{self._url}: the archive changed while it was read")
+            self._version = version
+            return response.content[:length]
 
 
-def _member(archive: tarfile.TarFile, member: str, place: str) -> tarfile.TarInfo:
+def _extract(archive: tarfile.TarFile, member: str, url: str, part: Path) -> None:
     wanted = PurePosixPath(member)
     names = []
     for info in archive:
-        if PurePosixPath(info.name) == wanted and info.isreg():
-            return info
+        content = archive.extractfile(info) if PurePosixPath(info.name) == wanted else None
+        if content is not None:
+            with part.open("wb") as file:
+                shutil.copyfileobj(content, file, 16 * BLOCK)
+            return
         names.append(info.name)
     raise DownloadError(
-        f"{place}: the archive has no file {member!r}; its {len(names)} entries begin with "
+        f"{url}: the archive has no file {member!r}; its {len(names)} entries begin with "
         f"{names[:4]}"
     )
 
 
-def _fetch_whole(url: str, member: str, part: Path, access: DownloadOptions) -> None:
-    archive_part = part.with_name(f"{part.name}.archive")
-    name = PurePosixPath(urlsplit(url).path).name
-    download.download(Remote(url, name), archive_part, access)
+def _fetch_whole(url: str, member: str, part: Path, options: DownloadOptions) -> None:
+    whole = part.with_name(f"{PurePosixPath(urlsplit(url).path).name}.part")
     try:
-        with tarfile.open(archive_part) as archive, part.open("wb") as file:
-            content = archive.extractfile(_member(archive, member, url))
-            assert content is not None, "a regular file has content"
-            shutil.copyfileobj(content, file)
+        download(url, whole, options)
+        with tarfile.open(whole) as archive:
+            _extract(archive, member, url, part)
     except (tarfile.TarError, EOFError) as error:
         raise DownloadError(f"{url}: is no whole tar: {error}") from error
-    download.forget(archive_part)
+    finally:
+        whole.unlink(missing_ok=True)
