@@ -1,15 +1,13 @@
 """What people look at: the paper's figures, from the tables, and all metamers."""
 
-from metamers.config import revisions
+from metamers.config import decided
 from metamers.config.plan import GALLERY_TABLES
 
 
 rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_experiment(
-            "main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
-        ),
+        metamers=plan.of_shown(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
@@ -17,12 +15,12 @@ rule draw_figures:
     output:
         svg=[
             report(
-                f"{RUN}/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
+                f"{RUN}/figures/{name}.svg",
+                caption=f"../report/{shown}.rst",
                 category="Figures",
-                labels={"figure": figure},
+                labels={"figure": name},
             )
-            for figure in plan.figures
+            for name, (shown, _) in plan.figures.items()
         ],
         png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
         html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),
@@ -31,14 +29,12 @@ rule draw_figures:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.FIGURES,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "draw_figures"),
     script:
         "../scripts/draw_figures.py"
 
 
-rule build_gallery:
+rule draw_gallery:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=GALLERY_TABLES),
         metamers=plan.of_named_sets(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
@@ -47,14 +43,12 @@ rule build_gallery:
             references=plan.reference_sets,
         ),
     output:
-        directory(f"{RUN}/gallery"),
+        f"{RUN}/gallery/index.html",
     log:
-        f"{LOGS}/build_gallery.log",
+        f"{LOGS}/draw_gallery.log",
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.GALLERY,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "draw_gallery"),
     script:
-        "../scripts/build_gallery.py"
+        "../scripts/draw_gallery.py"

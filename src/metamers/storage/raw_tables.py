@@ -259,7 +259,7 @@ SUCCESS = Table(
 POWER = Table(
     "power",
     "Divergence and its spread by the number of images (section 4.5: is 80 enough?), for the "
-    "conditions of the experiment `power`.",
+    "conditions of experiments of kind `power`.",
     pa.schema(
         [
             *CONDITION,

@@ -247,6 +247,7 @@ MIXED_SETS = Table(
     "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",
     pa.schema(
         [
+            EXPERIMENT,
             *CONDITION,
             column("members", pa.list_(pa.string()), "models of the set"),
             column("size", pa.int32(), "number of models"),
@@ -259,7 +260,7 @@ MIXED_SETS = Table(
             HIGH,
         ]
     ),
-    CONDITION_KEY,
+    ("experiment", *CONDITION_KEY),
 )
 
 DIFFERENCE_IN_MEANS = Table(
@@ -267,6 +268,7 @@ DIFFERENCE_IN_MEANS = Table(
     "Effect of a model's presence in a mixed set on recognizability (Table 5).",
     pa.schema(
         [
+            EXPERIMENT,
             column("model", pa.string(), "model, a row of the zoo"),
             column("appearances", pa.int32(), "sets that it is a member of"),
             column("n_sets", pa.int32(), "sets in all"),
@@ -280,7 +282,7 @@ DIFFERENCE_IN_MEANS = Table(
             column("p_adjusted", pa.float64(), "the same after Holm's correction", nullable=True),
         ]
     ),
-    ("model",),
+    ("experiment", "model"),
 )
 
 MIXED_REGRESSION = Table(
@@ -288,6 +290,7 @@ MIXED_REGRESSION = Table(
     "Least squares of a mixed set's adjusted recognizability on its size and its models.",
     pa.schema(
         [
+            EXPERIMENT,
             column("regression", pa.string(), "terms fitted together", allowed=REGRESSIONS),
             column("term", pa.string(), "size, a share of the members, or a model"),
             column("unit", pa.string(), "what the coefficient is per"),
@@ -301,7 +304,7 @@ MIXED_REGRESSION = Table(
             column("status", pa.string(), "'estimated', or why not"),
         ]
     ),
-    ("regression", "term"),
+    ("experiment", "regression", "term"),
 )
 
 PAPER_COMPARISON = Table(
