@@ -37,7 +37,9 @@ rule draw_figures:
 rule draw_gallery:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=GALLERY_TABLES),
-        metamers=plan.of_named_sets(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
+        metamers=plan.of_named_sets(
+            f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
+        ),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
