@@ -2,6 +2,7 @@
 
 from metamers.config import decided
 from metamers.config.plan import GALLERY_TABLES
+from metamers.config.sections import section_of
 
 
 rule draw_figures:
@@ -17,7 +18,7 @@ rule draw_figures:
             report(
                 f"{RUN}/figures/{name}.svg",
                 caption=f"../report/{shown}.rst",
-                category="Figures",
+                category=section_of(shown),
                 labels={"figure": name},
             )
             for name, (shown, _) in plan.figures.items()

@@ -18,11 +18,14 @@ from metamers.cli import (
     export,
     make,
     plan,
+    report,
     summary,
     verify,
     weights,
     zoo,
 )
+
+LINES = 25  # of a failed job's log
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -37,6 +40,7 @@ app.add_typer(make.app)
 app.add_typer(export.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
+app.add_typer(report.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -60,13 +64,14 @@ def demo(
 ) -> None:
     """Run the quickstart, write its report, and print what came out."""
     begun = time.monotonic()
-    _snakemake("--cores", cores, "--quiet", "rules")
+    _snakemake("--cores", cores, "--quiet", "rules", logs=Path("logs/quickstart"))
     run = Path("results/quickstart")
-    report = run / "report.html"
-    if not report.exists() or _older(report, run / "tables"):
-        _snakemake("--report", str(report))
+    page = run / "report.html"
+    if not page.exists() or _older(page, run / "tables"):
+        report.write(run)
     typer.echo(summary.text(run))
-    typer.echo(f"report:    {report}")
+    typer.echo(f"gallery:   {run / 'gallery/index.html'}")
+    typer.echo(f"report:    {page}")
     typer.echo(f"wall time: {time.monotonic() - begun:.0f} s")
 
 
@@ -81,11 +86,29 @@ def show_summary(
         raise typer.BadParameter(str(error)) from error
 
 
-def _snakemake(*arguments: str) -> None:
+def _snakemake(*arguments: str, logs: Path) -> None:
+    """Run Snakemake; if it fails, show the ends of the logs that tell of an error.
+
+    Told to be quiet about rules, Snakemake does not, whatever ``--show-failed-logs`` says.
+    """
+    begun = time.time() - 1  # clocks of file systems lag
     command = [sys.executable, "-m", "snakemake", *arguments]
     code = subprocess.run(command, check=False).returncode
     if code:
+        for log in failed_logs(logs, begun):
+            lines = log.read_text(errors="replace").splitlines()
+            typer.echo(f"\n{log}:", err=True)
+            typer.echo("\n".join(f"    {line}" for line in lines[-LINES:]), err=True)
         raise typer.Exit(code)
+
+
+def failed_logs(folder: Path, since: float) -> list[Path]:
+    """Return the logs of a folder that were written since a time and hold a traceback."""
+    return sorted(
+        path
+        for path in folder.rglob("*.log")
+        if path.stat().st_mtime >= since and "Traceback" in path.read_text(errors="replace")
+    )
 
 
 def _older(path: Path, folder: Path) -> bool:

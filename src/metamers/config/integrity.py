@@ -27,7 +27,7 @@ RESULTS = Path("results")
 # What the workflow keeps in a run's folder that is no result, and what Snakemake puts there.
 # Of the gallery its page is one, and has a record; what lies beside the page has none.
 _KEPT = ("checkpoints", "store", "set_aside", "gallery")
-_REPORT = "report.html"
+_REPORTS = ("report.html", "report.zip")
 _VERIFIED = "verified-"
 _OUTSIDE = "../"
 _MOST_DIFFERENCES = 6
@@ -231,7 +231,7 @@ def results(folder: Path) -> list[Path]:
         if path.is_file()
         and path.relative_to(folder).parts[0] not in _KEPT
         and not path.name.startswith(".")
-        and path.relative_to(folder).as_posix() != _REPORT
+        and path.relative_to(folder).as_posix() not in _REPORTS
     ]
 
 

@@ -1,0 +1,122 @@
+"""A run's report: Snakemake's, opening on what came out; as an archive, with the gallery."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import typer
+
+from metamers.cli import summary
+from metamers.config.finished_run import FinishedRun
+from metamers.storage import tables
+
+app = typer.Typer()
+
+
+@app.command("report")
+def report(
+    folder: Annotated[Path, typer.Argument(help="A finished run's folder, results/<run>.")],
+    configfile: Annotated[
+        Path | None, typer.Option(help="The run's configuration; by default config/config.yaml.")
+    ] = None,
+    archive: Annotated[
+        bool, typer.Option("--zip", help="report.zip, with the gallery: one file to send.")
+    ] = False,
+) -> None:
+    """Write a finished run's report, report.html or report.zip, into its folder."""
+    try:
+        path = write(folder, configfile, archive=archive)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(str(error)) from error
+    typer.echo(path)
+
+
+def write(folder: Path, configfile: Path | None = None, *, archive: bool = False) -> Path:
+    """Write the report of a finished run; return its path.
+
+    Parameters
+    ----------
+    folder
+        ``results/<run>``.
+    configfile
+        What Snakemake is given besides the default configuration.
+    archive
+        Whether it is a ``.zip``, with the gallery in it; else it is one page beside the gallery.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no tables yet.
+    typer.Exit
+        With Snakemake's code, if it fails.
+    """
+    run = FinishedRun.of(folder)
+    path = folder / ("report.zip" if archive else "report.html")
+    with tempfile.TemporaryDirectory() as scratch:
+        opening = Path(scratch) / "opening.yaml"
+        opening.write_text(json.dumps(sections(run)))  # JSON is YAML
+        given = ["--configfile", str(configfile)] if configfile else []
+        command = ["--report", str(path), "--report-metadata", str(opening), "--quiet"]
+        code = subprocess.run(
+            [sys.executable, "-m", "snakemake", *given, *command], check=False
+        ).returncode
+    if code:
+        raise typer.Exit(code)
+    if archive:
+        _add_gallery(path, folder)
+    return path
+
+
+def sections(run: FinishedRun) -> dict[str, str]:
+    """Return what the report opens on: headings, and their text in reStructuredText."""
+    return {
+        "Gallery": "`All metamers beside their photographs <gallery/index.html>`_, to filter, sort "
+        "and flip.",
+        "What came out": "\n\n".join([*_headline(run), _literal(summary.text(run.folder))]),
+        "What differs from the paper": "\n".join(_differences(run)),
+        "Made by": "\n".join(_provenance(run)),
+    }
+
+
+def _headline(run: FinishedRun) -> list[str]:
+    path = run.folder / "figures/recognizability.png"
+    if not path.exists():
+        return []
+    content = base64.b64encode(path.read_bytes()).decode()
+    words = "Share of metamers recognised, by model set and stage"
+    return [f".. image:: data:image/png;base64,{content}\n   :alt: {words}\n   :width: 100%"]
+
+
+def _literal(text: str) -> str:
+    return "::\n\n" + "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _differences(run: FinishedRun) -> list[str]:
+    found = run.table("paper_comparison")
+    made = found[~found["differs"].str.startswith("not in this run")]
+    whys = dict.fromkeys(made["differs"])
+    several = {why: sorted(set(made[made["differs"] == why]["place"])) for why in whys if why}
+    return [f"- {', '.join(places)}: {why}." for why, places in several.items()] or [
+        "- No number of the paper is in this run."
+    ]
+
+
+def _provenance(run: FinishedRun) -> list[str]:
+    stamp = tables.provenance_of(run.folder / "tables/recognizability.parquet")
+    known = [key for key in ("version", "commit", "config_digest") if key in stamp]
+    return [f"- {key.replace('_', ' ')}: ``{stamp[key]}``" for key in known]
+
+
+def _add_gallery(path: Path, folder: Path) -> None:
+    """Put the gallery where the report's link leads."""
+    with ZipFile(path, "a", compression=ZIP_DEFLATED) as archive:
+        for file in sorted((folder / "gallery").rglob("*")):
+            if file.is_file():
+                archive.write(file, Path(path.stem) / file.relative_to(folder))
