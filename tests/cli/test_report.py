@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from zipfile import ZipFile
 
 import chromium
@@ -48,7 +50,7 @@ def run(tmp_path):
         stamp,
     )
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures/recognizability.png").write_bytes(b"\x89PNG")
+    (tmp_path / "figures/recognizability.png").write_bytes(b"\x89PNG" * 9000)
     return FinishedRun.of(tmp_path)
 
 
@@ -57,7 +59,8 @@ def test_the_report_opens_on_gallery_results_differences_and_provenance(run):
     assert list(found) == ["Gallery", "What came out", "What differs from the paper", "Made by"]
     html = {name: html_of(text) for name, text in found.items()}
     assert 'href="gallery/index.html"' in html["Gallery"]
-    assert "data:image/png;base64," in html["What came out"]
+    address = re.search(r'src="data:image/png;base64,([^"]*)"', html["What came out"])[1]
+    assert base64.b64decode(address, validate=True) == b"\x89PNG" * 9000
     assert "own members" in html["What came out"]
     assert WHY in html["What differs from the paper"]
     assert "not in this run" not in html["What differs from the paper"]

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Annotated
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -89,9 +90,13 @@ def _headline(run: FinishedRun) -> list[str]:
     path = run.folder / "figures/recognizability.png"
     if not path.exists():
         return []
-    content = base64.b64encode(path.read_bytes()).decode()
+    # docutils refuses lines of more than 10 000 characters, and joins those of an address.
+    lines = textwrap.wrap(base64.b64encode(path.read_bytes()).decode(), 8000)
+    content = "\n      ".join(lines)
     words = "Share of metamers recognised, by model set and stage"
-    return [f".. image:: data:image/png;base64,{content}\n   :alt: {words}\n   :width: 100%"]
+    return [
+        f".. image:: data:image/png;base64,\n      {content}\n   :alt: {words}\n   :width: 100%"
+    ]
 
 
 def _literal(text: str) -> str:
