@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from zipfile import ZipFile
 
@@ -72,19 +73,31 @@ def html_of(text):
     return docutils.core.publish_parts(text, writer="html", settings_overrides=strict)["body"]
 
 
-def test_the_archive_holds_the_gallery_where_the_link_leads(tmp_path):
-    (tmp_path / "gallery/data").mkdir(parents=True)
-    (tmp_path / "gallery/index.html").write_text("page")
-    (tmp_path / "gallery/data/run.js").write_text("data")
-    with ZipFile(tmp_path / "report.zip", "w") as archive:
-        archive.writestr("report/report.html", "")
-    report._add_gallery(tmp_path / "report.zip", tmp_path)
-    names = ZipFile(tmp_path / "report.zip").namelist()
-    assert sorted(names) == [
-        "report/gallery/data/run.js",
-        "report/gallery/index.html",
-        "report/report.html",
-    ]
+PAGE = '<script>\nvar workflow_desc = "<p>a \\"word\\"</p>";\n</script>'
+
+
+def test_the_archive_opens_on_them_and_holds_the_gallery_where_the_link_leads(run):
+    folder = run.folder
+    (folder / "gallery/data").mkdir(parents=True)
+    (folder / "gallery/index.html").write_text("page")
+    (folder / "gallery/data/run.js").write_text("data")
+    with ZipFile(folder / "report.zip", "w") as archive:
+        archive.writestr("report/report.html", PAGE)
+        archive.writestr("report/data/figure.svg", "<svg/>")
+    report._complete(folder / "report.zip", run)
+    archive = ZipFile(folder / "report.zip")
+    names = ["data/figure.svg", "gallery/data/run.js", "gallery/index.html", "report.html"]
+    assert sorted(archive.namelist()) == [f"report/{name}" for name in names]
+    page = archive.read("report/report.html").decode()
+    assert "</script>" not in page[:-20]
+    description = json.loads(page.split("var workflow_desc = ")[1].split(";\n</script>")[0])
+    assert description.startswith('<p>a "word"</p><h2>Gallery</h2>')
+    assert 'href="gallery/index.html"' in description
+
+
+def test_a_page_of_another_snakemake_is_refused_with_the_reason():
+    with pytest.raises(ValueError, match="has no description"):
+        report.opened_on("<html></html>", {})
 
 
 # The elements around a figure in Snakemake's report, and the classes that its style gives them.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 import sys
-import tempfile
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 from zipfile import ZIP_DEFLATED, ZipFile
 
+import docutils.core
 import typer
 
 from metamers.cli import summary
@@ -19,6 +21,8 @@ from metamers.config.finished_run import FinishedRun
 from metamers.storage import tables
 
 app = typer.Typer()
+
+_DESCRIPTION = re.compile(r"var workflow_desc = (\".*?[^\\\\]\");$", re.MULTILINE)
 
 
 @app.command("report")
@@ -60,19 +64,39 @@ def write(folder: Path, configfile: Path | None = None, *, archive: bool = False
     """
     run = FinishedRun.of(folder)
     path = folder / ("report.zip" if archive else "report.html")
-    with tempfile.TemporaryDirectory() as scratch:
-        opening = Path(scratch) / "opening.yaml"
-        opening.write_text(json.dumps(sections(run)))  # JSON is YAML
-        given = ["--configfile", str(configfile)] if configfile else []
-        command = ["--report", str(path), "--report-metadata", str(opening), "--quiet"]
-        code = subprocess.run(
-            [sys.executable, "-m", "snakemake", *given, *command], check=False
-        ).returncode
+    given = ["--configfile", str(configfile)] if configfile else []
+    command = [sys.executable, "-m", "snakemake", *given, "--report", str(path), "--quiet"]
+    code = subprocess.run(command, check=False).returncode
     if code:
         raise typer.Exit(code)
     if archive:
-        _add_gallery(path, folder)
+        _complete(path, run)
+    else:
+        path.write_text(opened_on(path.read_text(), sections(run)))
     return path
+
+
+def opened_on(page: str, opening: Mapping[str, str]) -> str:
+    """Return Snakemake's report with sections beneath the description that it opens on.
+
+    Snakemake renders its own means for that, ``--report-metadata``, as no HTML.
+
+    Raises
+    ------
+    ValueError
+        If the page has no description, as those of Snakemake 9.27 have.
+    """
+    found = _DESCRIPTION.search(page)
+    if found is None:
+        raise ValueError("Snakemake's report has no description; see metamers.cli.report")
+    strict = {"halt_level": 2, "report_level": 5}
+    added = "".join(
+        f"<h2>{name}</h2>"
+        + docutils.core.publish_parts(text, writer="html", settings_overrides=strict)["body"]
+        for name, text in opening.items()
+    )
+    whole = json.dumps(json.loads(found[1]) + added).replace("<", "\\u003c")
+    return page[: found.start(1)] + whole + page[found.end(1) :]
 
 
 def sections(run: FinishedRun) -> dict[str, str]:
@@ -119,9 +143,16 @@ def _provenance(run: FinishedRun) -> list[str]:
     return [f"- {key.replace('_', ' ')}: ``{stamp[key]}``" for key in known]
 
 
-def _add_gallery(path: Path, folder: Path) -> None:
-    """Put the gallery where the report's link leads."""
-    with ZipFile(path, "a", compression=ZIP_DEFLATED) as archive:
-        for file in sorted((folder / "gallery").rglob("*")):
+def _complete(path: Path, run: FinishedRun) -> None:
+    """Let the archive's report open on its sections, and put the gallery where its link leads."""
+    draft = path.with_suffix(".tmp")
+    with ZipFile(path) as made, ZipFile(draft, "w", compression=ZIP_DEFLATED) as archive:
+        for name in made.namelist():
+            content = made.read(name)
+            if name == f"{path.stem}/report.html":
+                content = opened_on(content.decode(), sections(run)).encode()
+            archive.writestr(name, content)
+        for file in sorted((run.folder / "gallery").rglob("*")):
             if file.is_file():
-                archive.write(file, Path(path.stem) / file.relative_to(folder))
+                archive.write(file, Path(path.stem) / file.relative_to(run.folder))
+    draft.replace(path)
