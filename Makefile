@@ -6,13 +6,16 @@ CORES ?= all
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test test-slurm lint bench zoo clean
+.PHONY: help env demo test test-slurm lint bench evidence edits faults zoo clean
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
 	@echo "make test   set up, check style and types, run all tests, those on a SLURM where root on Debian"
 	@echo "make test-slurm  only those on a SLURM"
-	@echo "make bench  measure speed side by side, write benchmarks/results.json"
+	@echo "make bench  measure speed side by side, write benchmarks/results.json and tables of docs/"
+	@echo "make evidence  run the study of docs/evidence.md"
+	@echo "make faults  stop runs in every way, compare with undisturbed ones, write docs/reliability.md"
+	@echo "make edits  edit a finished run in every way, compare with fresh ones"
 	@echo "make zoo    run all 31 models of the paper with random weights"
 	@echo "make env    set up $(VENV) alone"
 
@@ -53,8 +56,23 @@ test: lint
 test-slurm: env
 	$(BIN)/python -m pytest tests/workflow/slurm
 
+# docs/evidence.md: hours on two cores, minutes on a GPU.
+evidence: env
+	$(BIN)/python tools/evidence/fetch_photographs.py data/evidence
+	$(BIN)/snakemake --cores $(CORES) --configfile config/evidence.yaml
+	$(BIN)/python tools/evidence/page_of_evidence.py results/evidence/tables docs/evidence.md
+
 bench: env
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/chunks.py
+
+# Every edit of a finished run, and every pair of two kinds: two hours. `make test` does a few at once.
+edits: env
+	METAMERS_ALL_EDITS=1 $(BIN)/python -m pytest tests/workflow/test_edits.py
+
+# An hour: kills at random moments, signals in each phase, full disks.
+faults: env
+	METAMERS_FAULTS=34 $(BIN)/python -m pytest tests/faults
 
 zoo: env
 	$(BIN)/snakemake --cores $(CORES) --configfile config/zoo_check.yaml

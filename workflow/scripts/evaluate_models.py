@@ -9,6 +9,7 @@ from metamers.evaluation import evaluators
 from metamers.execution import devices
 from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
+from metamers.storage import provenance
 from metamers.storage.cache import ResultCache
 
 job = integrity.begin(snakemake)
@@ -25,6 +26,7 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
             decides["stages"],
             len(plan.shards),
             decides["with_power"],
+            plan.similarities,
         ),
         plan.evaluators(snakemake.wildcards),
         survey.contents(decides["models"], snakemake.input.weights),
@@ -36,5 +38,5 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         decides["revision"],
         decides["seed"],
     )
-tabulate.write_all(found, snakemake.output)
+tabulate.write_all(found, snakemake.output, provenance.versions())
 job.finish()

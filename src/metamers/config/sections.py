@@ -6,13 +6,20 @@ SECTIONS = {
     "1 Metamers": ("examples",),
     "2 Recognizability": (
         "recognizability",
+        "human_alignment",
         "ensemble_gain",
         "bounds",
         "mixed_sets",
         "difference_in_means",
     ),
-    "3 Images and activations": ("image_metrics", "similarity", "power"),
-    "4 Optimisation": ("optimisation", "losses", "recipes", "gradient_agreement"),
+    "3 Images and activations": (
+        "image_metrics",
+        "similarity",
+        "shared_invariance",
+        "cross_stage",
+        "power",
+    ),
+    "4 Optimisation": ("optimisation", "losses", "recipes", "equal_loss", "gradient_agreement"),
 }
 PAPER = "5 The paper"
 OTHER = "6 More"
