@@ -34,7 +34,7 @@ from effects import recognised
 from torch import Tensor
 
 from metamers import bootstrap
-from metamers.execution.runner import prepare_features
+from metamers.execution.loading import prepare_features
 from metamers.models import classifier
 from metamers.storage import provenance
 from metamers.synthesis.objective import Activations, ModelObjective
@@ -103,7 +103,7 @@ def follow(
     target: float | None = None,
 ) -> Course:
     """Return how a solver came along, to its end or to a loss."""
-    objectives = [ModelObjective.of(one, images) for one in features.values()]
+    objectives = [ModelObjective.prepare(one, images) for one in features.values()]
     losses: list[float] = []
     made: list[Tensor] = []
     reading = [0.0]

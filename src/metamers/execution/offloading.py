@@ -51,7 +51,7 @@ def evictions(
 
 
 class Movable(Protocol):
-    """What a fleet moves."""
+    """What a `ModelOffloader` moves."""
 
     def to_device(self) -> None:
         """Copy it to the device."""
@@ -115,8 +115,6 @@ class ModelOffloader:
         For each model the turns that need it, in order (`metamers.synthesis.settings.turns`).
     turn
         The present one; whoever runs the turns sets it.
-    moves
-        How many were brought to the device so far.
     """
 
     models: Mapping[str, Movable]
@@ -124,7 +122,6 @@ class ModelOffloader:
     budget: float
     uses: Mapping[str, Sequence[int]]
     turn: int = 0
-    moves: int = 0
     resident: list[str] = field(default_factory=list)
 
     @property
@@ -142,7 +139,6 @@ class ModelOffloader:
             self.resident.remove(other)
         self.models[name].to_device()
         self.resident.append(name)
-        self.moves += 1
 
     def features(self, name: str, function: Activations) -> Activations:
         """Return a model's function from images to activations, which brings the model first."""
