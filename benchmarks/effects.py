@@ -93,6 +93,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--chunk-size", type=int, default=cases.CONFIG["engine"]["chunk_size"])
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=cases.ROOT / "docs/engine.md")
     return parser.parse_args(words)
@@ -151,7 +152,7 @@ def recognised(judges: Mapping[str, Any], images: Tensor, metamers: Tensor) -> n
     found = []
     with torch.no_grad():
         for judge in judges.values():
-            found.append((judge(images).argmax(1) == judge(metamers).argmax(1)).numpy())
+            found.append((judge(images).argmax(1) == judge(metamers).argmax(1)).cpu().numpy())
     return np.stack(found)
 
 
@@ -187,9 +188,21 @@ def main(words: Sequence[str] | None = None) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     images = cases.photographs(asked.images, asked.side)
     judges = {name: fetch_pretrained(cases.SPECS[name], cases.cache()) for name in asked.evaluators}
-    plain = replace(cases.engine(asked.device, asked.images), **REFERENCE)
+    plain = cases.engine(asked.device, asked.images)
+    plain = replace(plain, chunk_size=asked.chunk_size, **REFERENCE)
     settings = SETTINGS | (ON_GPU if asked.device.startswith("cuda") else {})
-    rows = []
+    results: dict[str, Any] = {
+        "machine": run.machine(asked.device),
+        "versions": run.versions(),
+        "commit": provenance.commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "recipe": asdict(recipe(asked.steps)),
+        "side": asked.side,
+        "images": asked.images,
+        "evaluators": asked.evaluators,
+        "rows": [],
+    }
+    # Written row by row: whoever stops it keeps what is measured.
     for model in asked.models:
         for stage in asked.stages:
             depth = cases.CONFIG["stages"][stage]
@@ -200,19 +213,8 @@ def main(words: Sequence[str] | None = None) -> None:
             for name, changes in settings.items():
                 engine = replace(plain, **changes)
                 made = make(model, stage, engine, images, judges, network, asked)
-                rows.append({"model": model, "stage": stage} | row(name, made, expected))
-    results = {
-        "machine": run.machine(asked.device),
-        "versions": run.versions(),
-        "commit": provenance.commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "recipe": asdict(recipe(asked.steps)),
-        "side": asked.side,
-        "images": asked.images,
-        "evaluators": asked.evaluators,
-        "rows": rows,
-    }
-    asked.output.write_text(json.dumps(results, indent=1) + "\n")
+                results["rows"].append({"model": model, "stage": stage} | row(name, made, expected))
+                asked.output.write_text(json.dumps(results, indent=1) + "\n")
     print(page.effects_table(results))
     page.update(asked.page, "effects", page.effects_table(results))
 

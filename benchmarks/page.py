@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import geometric_mean, mean
 from typing import Any
 
 COLUMNS = {
@@ -38,7 +39,8 @@ def sets_table(results: Mapping[str, Any]) -> str:
     ]
     origin = (
         f"{results['machine']['device']}, {results['precision']}, {results['stage']} stage, "
-        f"{results['images']} images of {results['side']} pixels, random weights."
+        f"{results['images']} images of {results['side']} pixels in "
+        f"chunks of {results['chunk_size']}, random weights."
     )
     head = ["set", "steps/s", "image-steps/s", "TFLOP/s", "share of peak"]
     return f"{origin}\n\n{table(head, rows)}"
@@ -46,34 +48,58 @@ def sets_table(results: Mapping[str, Any]) -> str:
 
 def convergence_table(results: Mapping[str, Any]) -> str:
     """Return the gradient evaluations that solvers need to a loss, as Markdown."""
-    rows = [
-        [
-            "+".join(row["models"]),
-            row["stage"],
-            f"{row['target']:.3f} ({row['reached_by']})",
-            *(
-                "not reached"
-                if row[f"{name}_evaluations"] is None
-                else f"{row[f'{name}_evaluations']}"
-                for name in ("paper", "default", "fast")
-            ),
-            f"{row['fast_seconds_per_evaluation_ratio']:.2f}",
-            "not reached"
-            if row["held_out"] is None
-            else "{:.2f} {:+.2f} [{:+.2f}, {:+.2f}]".format(
-                *(row[f"held_out{end}"] for end in ("", "_change", "_low", "_high"))
-            ),
-        ]
-        for row in results["cases"]
-    ]
-    solver = ", ".join(f"`{key}: {value}`" for key, value in results["fast"].items())
+    starts = f" from {results['starts']} noises each" if results["starts"] > 1 else ""
     origin = (
-        f"{results['machine']['device']}, {results['images']} images of {results['side']} pixels; "
-        f"the fast recipe is the paper's with {solver}."
+        f"Measured on {results['date']} at {results['commit']}: {results['machine']['device']}, "
+        f"{results['images']} photographs of {results['side']} pixels{starts}."
     )
     head = ["set", "stage", "loss (of)", "paper", "quickstart", "fast"]
     head += ["fast, time per evaluation", "held-out share, change [95 %]"]
-    return f"{origin}\n\n{table(head, rows)}"
+    parts = [origin, table(head, [_to_a_loss(row) for row in results["cases"]])]
+    if results["candidates"]:
+        head = ["solver", "paper's evaluations over its own, least (mean)", "quickstart's"]
+        head += ["not reached", "held-out share, mean change"]
+        parts.append(table(head, _candidates(results)))
+    return "\n\n".join(parts)
+
+
+def _to_a_loss(row: Mapping[str, Any]) -> list[str]:
+    return [
+        "+".join(row["models"]),
+        row["stage"],
+        f"{row['target']:.3f} ({row['reached_by']})",
+        *(
+            "not reached" if row[f"{name}_evaluations"] is None else f"{row[f'{name}_evaluations']}"
+            for name in ("paper", "default", "fast")
+        ),
+        f"{row['fast_seconds_per_evaluation_ratio']:.2f}",
+        "not reached"
+        if row["held_out"] is None
+        else "{:.2f} {:+.2f} [{:+.2f}, {:+.2f}]".format(
+            *(row[f"held_out{end}"] for end in ("", "_change", "_low", "_high"))
+        ),
+    ]
+
+
+def _candidates(results: Mapping[str, Any]) -> list[list[str]]:
+    """Return a row for each solver: its gain over all cases, and how its metamers fare."""
+    rows = [*results["cases"], *results["candidates"]]
+    found = []
+    for solver in dict.fromkeys(row["solver"] for row in rows):
+        own = [row for row in rows if row["solver"] == solver]
+        reached = [row for row in own if row["fast_evaluations"] is not None]
+        cells = [solver]
+        for rule in ("paper", "default"):
+            gains = [
+                row[f"{rule}_evaluations"] / row["fast_evaluations"]
+                for row in reached
+                if row["reached_by"] == rule
+            ]
+            cells.append(f"{min(gains):.1f} ({geometric_mean(gains):.1f})" if gains else "")
+        cells.append(f"{len(own) - len(reached)} of {len(own)}")
+        cells.append(f"{mean(r['held_out_change'] for r in reached):+.3f}" if reached else "")
+        found.append(cells)
+    return found
 
 
 def effects_table(results: Mapping[str, Any]) -> str:

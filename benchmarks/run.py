@@ -66,9 +66,9 @@ def machine(device: str) -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Return the versions of what takes part."""
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def _processor() -> str:

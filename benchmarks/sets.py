@@ -51,6 +51,7 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--turns", type=int, default=5, help="of 10 steps, for each model")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precision", help="default: the configuration's")
+    parser.add_argument("--chunk-size", type=int, help="default: the configuration's")
     parser.add_argument("--peak", type=float, help="TFLOP/s, where the card is not known here")
     parser.add_argument("--output", type=Path, default=RESULTS)
     return parser.parse_args(words)
@@ -124,24 +125,33 @@ def _peak(engine: ExecutionSettings) -> int | None:
 def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
     asked = arguments(words)
-    engine = cases.engine(asked.device, asked.images)
-    engine = replace(engine, precision=asked.precision or engine.precision)
+    config = yaml.safe_load(asked.config.read_text())
+    engine = ExecutionSettings(**cases.CONFIG["engine"] | config.get("engine", {}))
+    engine = replace(
+        engine,
+        device=asked.device,
+        batch_size=asked.images,
+        chunk_size=asked.chunk_size or engine.chunk_size,
+        precision=asked.precision or engine.precision,
+    )
     machine = run.machine(asked.device)
     asked.peak = peak_of(machine["device"], engine.precision, asked.peak)
-    declared = yaml.safe_load(asked.config.read_text())["model_sets"]
-    chosen = {name: declared[name] for name in asked.sets or declared}
-    found = [set_row(name, members, asked, engine) for name, members in chosen.items()]
-    results = {
+    declared = config["model_sets"]
+    results: dict[str, Any] = {
         "machine": machine,
         "versions": run.versions(),
         "stage": asked.stage,
         "side": asked.side,
         "images": asked.images,
+        "chunk_size": engine.chunk_size,
         "precision": engine.precision,
         "peak_tflops": asked.peak,
-        "sets": found,
+        "sets": [],
     }
-    asked.output.write_text(json.dumps(results, indent=1) + "\n")
+    # Written set by set: whoever stops it keeps what is measured.
+    for name in asked.sets or declared:
+        results["sets"].append(set_row(name, declared[name], asked, engine))
+        asked.output.write_text(json.dumps(results, indent=1) + "\n")
     print(page.sets_table(results))
 
 

@@ -15,7 +15,9 @@ from PIL import Image
 
 from metamers.figures import examples as examples_module
 from metamers.figures.bounds import bounds as draw_bounds
+from metamers.figures.data import NothingToDrawError
 from metamers.figures.differences import difference_in_means, ensemble_gain
+from metamers.figures.equal_loss import equal_loss
 from metamers.figures.examples import examples
 from metamers.figures.image_metrics import image_metrics
 from metamers.figures.losses import losses_after
@@ -341,3 +343,25 @@ def test_a_metamer_without_its_reference_is_refused():
     metamers, references = synthetic.pictures(SIZE, images=2, side=8)
     with pytest.raises(ValueError, match=r"no reference: \[\('quick', 'image_1'\)\]"):
         examples(metamers, references[:1], **NAMED)
+
+
+def at_equal_loss(table):
+    return equal_loss(table, experiment="main", order=list(SIZE.members), **NAMED)
+
+
+def test_sets_at_equal_loss_stand_with_their_intervals_and_what_they_took():
+    table = synthetic.equal_loss(SIZE)
+    rows = rows_of(at_equal_loss(table), "value")
+    others = len(table) - len(STAGES)  # the first set has no difference from itself
+    assert len(rows) == 3 * len(table) + others
+    shown = rows[(rows["shown"] == SIZE.labels["set_02"]) & (rows["stage"] == "late")]
+    (row,) = table.query("model_set == 'set_02' and stage == 'late'").to_dict("records")
+    for names in (("recognizability", "low", "high"), ("difference", "difference_low")):
+        assert row[names[0]] in set(shown["value"])
+        assert row[names[1]] in set(shown["low"])
+
+
+def test_sets_that_share_no_image_at_a_loss_are_nothing_to_draw():
+    table = synthetic.equal_loss(SIZE).assign(recognizability=np.nan)
+    with pytest.raises(NothingToDrawError, match="no image was brought"):
+        at_equal_loss(table)

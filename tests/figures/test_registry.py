@@ -16,6 +16,7 @@ from metamers.figures import registry, style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.equal_loss import equal_loss as draw_equal_loss
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
@@ -147,6 +148,16 @@ def gradient_agreement(size, flagged=()):
     )
 
 
+def equal_loss(size, flagged=()):
+    return draw_equal_loss(
+        synthetic.equal_loss(size),
+        experiment="main",
+        labels=size.labels,
+        stages=STAGES,
+        order=list(size.members),
+    )
+
+
 CONDITIONS: dict[str, Callable] = {
     "recognizability": recognizability,
     "examples": examples,
@@ -161,6 +172,7 @@ CONDITIONS: dict[str, Callable] = {
 }
 ALL = CONDITIONS | {
     "difference_in_means": difference_in_means,
+    "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
 }
 

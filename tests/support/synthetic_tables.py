@@ -307,3 +307,19 @@ def ensemble_gain(size):
         row |= {"single": 0.6 - gain, "difference": gain, "images_high": gain + 0.1}
         rows.append(key(condition) | row | ends)
     return frame(tables.ENSEMBLE_GAIN, rows)
+
+
+def equal_loss(size):
+    rng = np.random.default_rng(12)
+    rows = []
+    for condition in size.conditions:
+        share, gain = rng.uniform(0.2, 0.8), rng.normal(0.1, 0.05)
+        row = {"experiment": "main", "baseline": "set_00", "rule": "self", "label_space": "1000"}
+        row |= {"target": 0.2, "n_images": size.images - 2, "n_references": size.images}
+        row |= {"reached": 0.9, "loss": 0.19, "evaluations": 100.0, "n_evaluators": 1}
+        row |= {"recognizability": share, "low": share - 0.1, "high": share + 0.1}
+        if condition[2] != "set_00":
+            row |= {"difference": gain}
+            row |= {"difference_low": gain - 0.1, "difference_high": gain + 0.1}
+        rows.append(key(condition) | row)
+    return frame(tables.EQUAL_LOSS, rows)

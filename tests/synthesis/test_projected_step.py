@@ -92,6 +92,9 @@ def test_directions_by_hand():
     assert direction_("sign", gradient.clone()).flatten().tolist() == [1, 0, -1]
     normalised = direction_("l2_normalised", gradient.clone()).flatten()
     torch.testing.assert_close(normalised, torch.tensor([0.6, 0.0, -0.8]))
+    one_on_average = direction_("rms_normalised", gradient.clone())
+    torch.testing.assert_close(one_on_average.square().mean(), torch.tensor(1.0))
+    torch.testing.assert_close(one_on_average.flatten(), normalised * 3**0.5)
 
 
 def test_direction_refuses_an_unknown_rule():

@@ -95,16 +95,20 @@ def _losses(optimisation: pd.DataFrame, shares: pd.DataFrame) -> pd.DataFrame:
 
 def _row(rows: pd.DataFrame, name: str, shown: list[str], stages: list[str]) -> alt.HConcatChart:
     panels = [
-        _panel(rows[rows["measure"] == measure], title, shown, stages, first=place == 0)
+        panel(rows[rows["measure"] == measure], title, shown, stages, first=place == 0)
         for place, (measure, title) in enumerate(_MEASURES.items())
         if (rows["measure"] == measure).any()
     ]
     return alt.hconcat(*panels, spacing=16, title=alt.TitleParams(name, anchor="start"))
 
 
-def _panel(
+def panel(
     rows: pd.DataFrame, title: str, shown: list[str], stages: list[str], *, first: bool
 ) -> style.Layers:
+    """Return values with their intervals, a row for each name; the first panel has the names.
+
+    ``rows`` has ``shown``, the name, ``stage``, ``value``, ``low`` and ``high``.
+    """
     axis = alt.Axis(labels=first, ticks=False, domain=False, labelLimit=260, grid=True)
     base = alt.Chart(inline(rows)).encode(
         y=alt.Y("shown:N", title=None, axis=axis).scale(domain=shown),

@@ -185,6 +185,62 @@ RECIPE_EFFECTS = Table(
     ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
 )
 
+EQUAL_LOSS = Table(
+    "equal_loss",
+    "How model sets' metamers are recognised at equal loss: of images that all sets of the "
+    "experiment brought to the target, by evaluators that are held out from all of them.",
+    pa.schema(
+        [
+            EXPERIMENT,
+            *CONDITION,
+            column("baseline", pa.string(), "model set compared with: the experiment's first"),
+            RULE,
+            LABEL_SPACE,
+            column("target", pa.float64(), "loss at which synthesis ended (recipe: until_loss)"),
+            column("n_images", pa.int32(), "images that all sets brought to the target"),
+            column("n_references", pa.int32(), "reference images"),
+            column("reached", pa.float64(), "share of these that this set brought there"),
+            column(
+                "loss",
+                pa.float64(),
+                "the largest of the members' losses, median over the images; null without any",
+                nullable=True,
+            ),
+            column("evaluations", pa.float64(), "gradients of a member, median over references"),
+            column("n_evaluators", pa.int32(), "held-out evaluators; 0 without images"),
+            column(
+                "recognizability",
+                pa.float64(),
+                "of the set's metamers; null without images or evaluators",
+                unit="0..1",
+                nullable=True,
+            ),
+            LOW,
+            HIGH,
+            column(
+                "difference",
+                pa.float64(),
+                "set less baseline; null for the baseline itself",
+                unit="-1..1",
+                nullable=True,
+            ),
+            column(
+                "difference_low",
+                pa.float64(),
+                "lower end of its 95 % interval, images and evaluators",
+                nullable=True,
+            ),
+            column(
+                "difference_high",
+                pa.float64(),
+                "upper end of its 95 % interval, images and evaluators",
+                nullable=True,
+            ),
+        ]
+    ),
+    ("experiment", *CONDITION_KEY, "rule", "label_space"),
+)
+
 MIXED_SETS = Table(
     "mixed_sets",
     "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",

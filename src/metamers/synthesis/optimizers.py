@@ -6,6 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from metamers.synthesis.chunks import CHUNK_SIZE
 from metamers.synthesis.lbfgs import ProjectedLBFGS
 from metamers.synthesis.objective import Evaluation
 from metamers.synthesis.projected_step import ProjectedStep
@@ -40,7 +41,9 @@ class Optimizer(Protocol):
         """Return the best that the steps have come to."""
 
 
-def prepare(settings: SynthesisSettings, bound: Bound, centers: Tensor) -> Optimizer:
+def prepare(
+    settings: SynthesisSettings, bound: Bound, centers: Tensor, chunk_size: int = CHUNK_SIZE
+) -> Optimizer:
     """Return the optimizer of a recipe within a bound around some centres, one per image.
 
     Raises
@@ -50,4 +53,4 @@ def prepare(settings: SynthesisSettings, bound: Bound, centers: Tensor) -> Optim
     """
     if settings.optimizer == "lbfgs":
         return ProjectedLBFGS.of(settings, bound, centers)
-    return ProjectedStep.of(settings, bound, centers)
+    return ProjectedStep.of(settings, bound, centers, chunk_size)

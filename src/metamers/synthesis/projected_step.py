@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metamers.synthesis.chunks import CHUNK_SIZE
 from metamers.synthesis.objective import Evaluation
 from metamers.synthesis.settings import GRADIENTS, Bound, SynthesisSettings
+from metamers.synthesis.smoothing import smooth_
 
 MOMENTUM = 0.9
 BETAS = 0.9, 0.99  # of Adam: decay of the mean, and of the mean square
@@ -31,17 +33,26 @@ class ProjectedStep:
         Centres and radius of the l2 ball, where the bound is one and binds.
     optimizer
         How the directions become steps (`UPDATES`).
+    chunk_size
+        Images of a chunk.
     """
 
     rule: str
     interval: tuple[Any, Any] | None
     ball: tuple[Tensor, float] | None = None
     optimizer: str = "sgd"
+    chunk_size: int = CHUNK_SIZE
 
     squared = False
 
     @classmethod
-    def of(cls, settings: SynthesisSettings, bound: Bound, centers: Tensor) -> ProjectedStep:
+    def of(
+        cls,
+        settings: SynthesisSettings,
+        bound: Bound,
+        centers: Tensor,
+        chunk_size: int = CHUNK_SIZE,
+    ) -> ProjectedStep:
         """Return the step of a recipe within a bound.
 
         Parameters
@@ -52,11 +63,13 @@ class ProjectedStep:
             The set that pixels are kept in.
         centers
             Its centres, ``(batch, 3, height, width)``.
+        chunk_size
+            Images of a chunk.
         """
         interval = pixel_interval(settings, bound, centers)
         binds = bound.norm == "l2" and not bound.is_idle(settings.pixel_range, centers[0].numel())
         ball = (centers, bound.radius) if binds else None
-        return cls(settings.gradient, interval, ball, settings.optimizer)
+        return cls(settings.gradient, interval, ball, settings.optimizer, chunk_size)
 
     def begin(self, images: Tensor) -> dict[str, Tensor]:
         """Return what the optimizer keeps of each image, before the first step."""
@@ -87,7 +100,7 @@ class ProjectedStep:
         memory
             What the optimizer keeps (`begin`).
         """
-        direction = direction_(self.rule, evaluation.gradient)
+        direction = direction_(self.rule, evaluation.gradient, self.chunk_size)
         direction = UPDATES[self.optimizer](direction, step, memory)
         self.project_(images.sub_(direction, alpha=rate))
 
@@ -131,11 +144,13 @@ def project_onto_l2_balls_(images: Tensor, centers: Tensor, radius: float) -> Te
     return images.copy_(centers + offsets * factors.view(-1, 1, 1, 1))
 
 
-def direction_(rule: str, gradient: Tensor) -> Tensor:
+def direction_(rule: str, gradient: Tensor, chunk_size: int = CHUNK_SIZE) -> Tensor:
     """Turn the gradient of each image's loss into the direction of a step, in place.
 
     ``raw``: the gradient. ``l2_normalised``: over its norm per image, plus 1e-10 as in
-    Feather et al. 2023. ``sign``: its sign.
+    Feather et al. 2023. ``rms_normalised``: over the root of its mean square, so that the rate is
+    the root mean square change of a pixel, whatever the image's size. ``smoothed``: the same after
+    its high frequencies were damped (`metamers.synthesis.smoothing`). ``sign``: its sign.
 
     Raises
     ------
@@ -144,8 +159,12 @@ def direction_(rule: str, gradient: Tensor) -> Tensor:
     """
     if rule == "raw":
         return gradient
-    if rule == "l2_normalised":
+    if rule == "smoothed":
+        return direction_("rms_normalised", smooth_(gradient, chunk_size))
+    if rule in ("l2_normalised", "rms_normalised"):
         lengths = torch.linalg.vector_norm(gradient, dim=(1, 2, 3), keepdim=True)
+        if rule == "rms_normalised":
+            lengths.div_(gradient[0].numel() ** 0.5)
         return gradient.div_(lengths.add_(1e-10))
     if rule == "sign":
         return gradient.sign_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,11 @@ def exponential(
     return start * (stop / start) ** (repetition / repetitions)
 
 
+def cosine(repetition: int, repetitions: int, steps_done: int, start: float, stop: float) -> float:
+    """Return half a cosine from ``start`` to ``stop`` (Loshchilov and Hutter 2017, no restart)."""
+    return stop + (start - stop) * (1 + math.cos(math.pi * repetition / repetitions)) / 2
+
+
 def halving(repetition: int, repetitions: int, steps_done: int, start: float, every: int) -> float:
     """Return the start, halved after each ``every`` steps (Feather et al. 2023: 3000)."""
     return start * 0.5 ** (steps_done // every)
@@ -42,6 +48,7 @@ def constant(repetition: int, repetitions: int, steps_done: int, start: float) -
 
 SCHEDULES: dict[str, Callable[..., float]] = {
     "exponential": exponential,
+    "cosine": cosine,
     "halving": halving,
     "constant": constant,
 }

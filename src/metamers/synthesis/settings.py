@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STRATEGIES = ("round_robin", "random_order", "mean_gradient", "worst_model")
-GRADIENTS = ("raw", "l2_normalised", "sign")
+GRADIENTS = ("raw", "l2_normalised", "rms_normalised", "smoothed", "sign")
 OPTIMIZERS = ("sgd", "nesterov", "adam", "lbfgs")
 RECTIFIERS = ("plain", "identity_gradient")
 NORMS = ("linf", "l2")
@@ -119,7 +119,8 @@ class SynthesisSettings:
         ``sgd`` (Algorithm 1), ``nesterov``, ``adam`` or ``lbfgs``
         (`metamers.synthesis.projected_step`, `metamers.synthesis.lbfgs`).
     gradient
-        ``raw``, ``l2_normalised`` per image, or ``sign``.
+        ``raw``, ``l2_normalised`` or ``rms_normalised`` per image, ``smoothed``, or ``sign``
+        (`metamers.synthesis.projected_step`).
     schedule, initializer
         ``kind`` and its keys (`metamers.synthesis.schedules`, `metamers.synthesis.initializers`).
     pixel_range
@@ -196,7 +197,7 @@ class SynthesisSettings:
 
 @cache
 def presets() -> dict[str, dict[str, Any]]:
-    """Return the presets that are shipped: ``paper`` and ``feather2023``."""
+    """Return the presets that are shipped: ``paper``, ``feather2023`` and ``fast``."""
     return yaml.safe_load(resources.files("metamers").joinpath("data/presets.yaml").read_text())
 
 

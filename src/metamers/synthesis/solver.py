@@ -109,7 +109,7 @@ def synthesize(
         objectives = _objectives(
             features, references[chosen], places or {}, graphs, stop, chunk_size
         )
-        optimizer = optimizers.prepare(settings, bound, centers[chosen])
+        optimizer = optimizers.prepare(settings, bound, centers[chosen], chunk_size)
         return Solver(list(objectives), optimizer, list(features), [ids[row] for row in rows])
 
     everyone = np.arange(len(ids))
