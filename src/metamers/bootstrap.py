@@ -219,6 +219,40 @@ def crossed_share_interval(
     return float(low), float(high)
 
 
+def sparse_share_interval(
+    values: ArrayLike,
+    rows: ArrayLike,
+    columns: ArrayLike,
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float]:
+    """Return `crossed_share_interval` of a table of which only some entries were observed.
+
+    An entry counts as often as its row and its column were drawn; a resample that draws no
+    entry is left out. Where no entry differs, Wilson's interval for the number of rows or of
+    columns, whichever is less, stands in its place.
+
+    Parameters
+    ----------
+    values
+        Zeros and ones, shape (n,).
+    rows, columns
+        Where each value stands, shape (n,): indices from 0, none of which is left out.
+    """
+    found, of_row, of_column = _finite(values), np.asarray(rows), np.asarray(columns)
+    n_rows, n_columns = int(of_row.max()) + 1, int(of_column.max()) + 1
+    if found.min() == found.max():
+        n = min(n_rows, n_columns)
+        low, high = wilson_interval(found[0] * n, n)
+        return float(low), float(high)
+    drawn = resample_counts(n_rows, resamples, generator)[:, of_row]
+    drawn *= resample_counts(n_columns, resamples, generator)[:, of_column]
+    counts = drawn.sum(axis=1)
+    shares = (drawn @ found)[counts > 0] / counts[counts > 0]
+    low, high = np.quantile(shares, TAILS)
+    return float(low), float(high)
+
+
 def crossed_change_interval(
     differences: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[float, float]:

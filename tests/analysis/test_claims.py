@@ -35,15 +35,20 @@ def plan(sets, radius="8/255"):
         "small": {"norm": "linf", "center": "initial", "radius": radius},
     }
     axes = {"references": "photographs", "recipes": ["main"]}
-    main = axes | {"model_sets": list(sets), "stages": ["early", "late"], "bounds": ["unbounded"]}
-    few = axes | {"model_sets": ["cnn"], "stages": ["late"], "bounds": list(bounds)}
+    main = axes | {
+        "kind": "model_sets",
+        "model_sets": list(sets),
+        "stages": ["early", "late"],
+        "bounds": ["unbounded"],
+    }
+    few = {"model_sets": ["cnn"], "stages": ["late"], "bounds": list(bounds)}
     config = {
         "seed": 0,
         "random_weights": False,
         "stages": {"early": 0.2, "late": 0.8},
         "bounds": bounds,
         "evaluators": list(MODELS),
-        "experiments": {"main": main, "bounds": few},
+        "experiments": {"main": main, "bounds": axes | few | {"kind": "bounds"}},
     }
     return Plan(config, {}, {name: tuple(models) for name, models in sets.items()}, {})
 
@@ -192,7 +197,7 @@ def test_spread_says_that_images_are_crops():
 
 def test_spread_needs_twice_80_images():
     assert "fewer than 160 images" in claim_effects.spread(evidence(SHARES, power=power([20, 40])))
-    assert claim_effects.spread(evidence(SHARES)).startswith("no experiment 'power'")
+    assert claim_effects.spread(evidence(SHARES)).startswith("no experiment of kind 'power'")
 
 
 def test_random_weights_decide_no_claim():
@@ -207,7 +212,8 @@ def test_random_weights_decide_no_claim():
 
 
 def test_coefficient_of_robust_members_is_taken_from_the_regression():
-    row = {"regression": "composition", "term": "robust", "coefficient": 0.2, "low": 0.1}
+    row = {"experiment": "mixed", "regression": "composition", "term": "robust"}
+    row |= {"coefficient": 0.2, "low": 0.1}
     row |= {"high": 0.3, "n": 40, "status": "estimated"}
     table = pd.DataFrame([row])
     assert claim_effects.robust_members(evidence(SHARES, mixed_regression=table)) == Effect(
@@ -278,7 +284,7 @@ def test_page_shows_every_claim_with_its_interval(run):
     assert "run `quick`, version `1`, commit `abc`" in page
     assert "| ensembles transfer better | +0.600 | +0." in page
     assert page.count("\n## ") == len(claims.CLAIMS)
-    assert "**not testable with these models**: no experiment 'mixed'." in page
+    assert "**not testable with these models**: no experiment of kind 'mixed_sets'" in page
 
 
 def test_frame_is_the_declared_table(run, tmp_path):

@@ -16,7 +16,12 @@ GAIN = "CNN ensembles transfer better"
 
 
 def plan():
-    main = {"references": "photographs", "recipes": ["main"], "bounds": ["unbounded"]}
+    main = {
+        "kind": "model_sets",
+        "references": "photographs",
+        "recipes": ["main"],
+        "bounds": ["unbounded"],
+    }
     main |= {"model_sets": list(SETS), "stages": ["early", "late"]}
     config = {
         "seed": 0,

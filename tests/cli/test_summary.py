@@ -1,5 +1,7 @@
 """The summary that make demo prints."""
 
+import json
+
 import pandas as pd
 import pytest
 
@@ -15,6 +17,9 @@ KEY = {
 }
 
 
+STAMP = {"config": json.dumps({"experiments": {"main": {"kind": "model_sets"}, "none": None}})}
+
+
 def write(folder):
     shared = KEY | {"experiment": "main", "model_set": "pair", "stage": "late", "n_images": 20}
     groups = pd.DataFrame(
@@ -26,11 +31,15 @@ def write(folder):
             )
         ]
     )
-    tables.write(tables.RECOGNIZABILITY_BY_SET, groups, folder / "recognizability_by_set.parquet")
+    tables.write(
+        tables.RECOGNIZABILITY_BY_SET, groups, folder / "recognizability_by_set.parquet", STAMP
+    )
     gain = shared | {"against": "members", "singles": ["one"], "n_evaluators": 1}
     gain |= {"ensemble": 0.4, "single": 0.1, "difference": 0.3, "low": 0.1, "high": 0.5}
     gain |= {"images_low": 0.1, "images_high": 0.5}
-    tables.write(tables.ENSEMBLE_GAIN, pd.DataFrame([gain]), folder / "ensemble_gain.parquet")
+    tables.write(
+        tables.ENSEMBLE_GAIN, pd.DataFrame([gain]), folder / "ensemble_gain.parquet", STAMP
+    )
 
 
 def test_summary_gives_means_intervals_and_gain(tmp_path):

@@ -7,8 +7,11 @@ import pytest
 import yaml
 from fixtures import ROOT
 
+from metamers.config.experiment_kinds import AXES, KINDS
 from metamers.config.model_sets import draw_sets
 from metamers.config.plan import Condition, Plan
+from metamers.figures.registry import FIGURES
+from metamers.storage import tables
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ def test_mixed_check_has_the_papers_shape(config, zoo_rows):
 
 def test_power_is_of_its_own_conditions_alone(config, zoo_rows):
     plan = Plan.from_config(overlaid(config, "power.yaml"), zoo_rows)
-    assert plan.figures == ["power"]
+    assert plan.figures == {"power": ("power", "power")}
     assert plan.batch_power({"batch": "000-of-001"}) == [str(c) for c in plan.conditions]
     quickstart = Plan.from_config(config, zoo_rows)
     assert not any(quickstart.batch_power({"batch": batch}) for batch in quickstart.batches)
@@ -136,10 +139,44 @@ def test_plan_imports_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_gain_is_drawn_where_ensembles_stand_beside_single_models(config, zoo_rows):
-    assert "ensemble_gain" in Plan.from_config(config, zoo_rows).figures
-    config["experiments"]["main"]["model_sets"] = ["lite_pair"]
-    assert "ensemble_gain" not in Plan.from_config(config, zoo_rows).figures
+def test_the_kind_decides_what_is_drawn_and_the_name_does_not(config, zoo_rows):
+    renamed = {f"my_{name}": e for name, e in config["experiments"].items()}
+    before = Plan.from_config(config, zoo_rows)
+    after = Plan.from_config(config | {"experiments": renamed}, zoo_rows)
+    assert {name: f"my_{of}" for name, (_, of) in before.figures.items()} == {
+        name: of for name, (_, of) in after.figures.items()
+    }
+    assert after.tables == before.tables
+
+
+def test_figures_of_several_experiments_of_a_kind_bear_their_names(config, zoo_rows):
+    experiments = config["experiments"]
+    experiments["another.mixed"] = experiments["mixed"] | {"stages": ["late"]}
+    plan = Plan.from_config(config, zoo_rows)
+    assert plan.figures["mixed_sets-mixed"] == ("mixed_sets", "mixed")
+    assert plan.figures["mixed_sets-another.mixed"] == ("mixed_sets", "another.mixed")
+    assert "mixed_sets" not in plan.figures
+    assert plan.figures["bounds"] == ("bounds", "bounds")
+    assert plan.first_of_kinds["mixed_sets"] == "another.mixed"
+
+
+def test_order_of_experiments_decides_nothing(config, zoo_rows):
+    config["experiments"]["also"] = config["experiments"]["main"]
+    turned = config | {"experiments": dict(reversed(config["experiments"].items()))}
+    plans = [Plan.from_config(c, zoo_rows) for c in (config, turned)]
+    assert plans[0].first_of_kinds == plans[1].first_of_kinds
+    assert plans[0].figures == plans[1].figures
+    assert plans[0].tables == plans[1].tables
+
+
+def test_every_kind_has_its_tables_figures_and_captions():
+    for kind in KINDS.values():
+        assert set(kind.one) <= set(AXES)
+        assert set(kind.tables) <= set(tables.TABLES)
+        assert set(kind.figures) <= set(FIGURES)
+        for figure in kind.figures:
+            assert "-" not in figure
+            assert (ROOT / f"workflow/report/{figure}.rst").read_text()
 
 
 def test_draws_belong_to_their_experiment_whatever_other_names_begin_with(config, zoo_rows):

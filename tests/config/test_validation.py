@@ -73,7 +73,10 @@ def test_the_shipped_configuration_is_right():
         ("experiments", {"main": None}, ["'experiments'", "nothing to make"]),
         ("experiments/main/bounds", ["unbounded", "initial_8"], ["experiments.main.bounds"]),
         ("experiments/main/recipes", ["main", "mixed"], ["experiments.main.recipes"]),
-        ("experiments/mixed/stages", ["early", "late"], ["experiments.mixed.stages"]),
+        ("experiments/mixed/stages", ["early", "late"], ["experiments.mixed.stages", "for each"]),
+        ("experiments/bounds/recipes", ["main", "mixed"], ["experiments.bounds.recipes"]),
+        ("experiments/bounds/kind", "bound", ["experiments.bounds.kind", "'bounds' compares"]),
+        ("experiments/mixed/kind", "model_sets", ["experiments.mixed.draw", "'model_sets'"]),
         ("model_sets/mixed_000", ["squeezenet1_1"], ["model_sets.mixed_000", "'mixed' draws"]),
         ("recipes/main/budget/total_steps", 20, ["'main'", "3 models", "turn of 10"]),
     ],
@@ -82,6 +85,13 @@ def test_error_names_key_value_and_what_is_allowed(path, value, said):
     with pytest.raises(ConfigurationError) as caught:
         plan_of(with_change(path, value), ROOT)
     assert all(word in str(caught.value) for word in said), str(caught.value)
+
+
+def test_an_experiment_without_a_kind_is_told_which_there_are():
+    config = with_change("experiments/main/kind", None)
+    del config["experiments"]["main"]["kind"]
+    with pytest.raises(ConfigurationError, match=r"'experiments\.main': 'kind' is a required"):
+        plan_of(config, ROOT)
 
 
 def test_all_errors_come_in_one_list():

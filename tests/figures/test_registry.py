@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import synthetic_tables as synthetic
 
+from metamers.config.plan import Plan
 from metamers.figures import registry, style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
@@ -197,7 +198,7 @@ def svg(chart):
 
 def test_figure_of_random_weights_says_so():
     whole = similarity(QUICKSTART)
-    drawn = svg(style.warned(whole, provenance.RANDOM_WEIGHTS))
+    drawn = svg(style.headed(whole, provenance.RANDOM_WEIGHTS, style.MEMBER))
     assert provenance.RANDOM_WEIGHTS in drawn
     assert provenance.RANDOM_WEIGHTS not in svg(whole)
 
@@ -268,18 +269,37 @@ def test_an_experiment_that_is_not_in_the_table_is_refused():
 
 
 def inputs_of(table, frame):
-    config = {"random_weights": False, "stages": {}}
-    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], config, {})
+    return registry.FigureInputs({table: frame, "success": SUCCEEDED}, [], [], EMPTY, {})
 
 
+AXES = {"recipes": [], "model_sets": [], "stages": [], "bounds": []}
+EXPERIMENTS = {"power": "power", "mixed": "mixed_sets", "main": "model_sets", "b.2": "model_sets"}
+EMPTY = Plan(
+    {
+        "random_weights": False,
+        "stages": {},
+        "recipes": {},
+        "experiments": {name: AXES | {"kind": kind} for name, kind in EXPERIMENTS.items()},
+    },
+    *({}, {}, {}),
+)
 SUCCEEDED = tables.SUCCESS.schema.empty_table().to_pandas().astype({"are_metamers": bool})
 
 
-@pytest.mark.parametrize("table", ["power", "difference_in_means"])
-def test_a_figure_without_rows_is_an_empty_panel_that_says_why(table):
+@pytest.mark.parametrize(
+    ("figure", "why"),
+    [
+        ("power", "Table 'power' has no rows"),
+        ("difference_in_means", "Table 'difference_in_means' has no rows"),
+        ("ensemble_gain-b.2", "No ensemble stands beside a single model"),
+    ],
+)
+def test_a_figure_without_rows_is_an_empty_panel_that_says_why(figure, why):
+    table = figure.partition("-")[0]
     empty = tables.TABLES[table].schema.empty_table().to_pandas()
-    drawn = svg(registry.draw(table, inputs_of(table, empty)))
-    assert f"Table '{table}' has no rows" in drawn
+    drawn = svg(registry.draw(figure, inputs_of(table, empty)))
+    assert why in drawn
+    assert ("Experiment b.2" in drawn) == (figure != table)
 
 
 def test_a_broken_table_is_no_empty_panel():
@@ -295,7 +315,7 @@ def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
             "difference_in_means": synthetic.difference_in_means(QUICKSTART),
             "success": SUCCEEDED,
         },
-        *([], [], {"random_weights": False, "stages": {}}, {}),
+        *([], [], EMPTY, {}),
     )
     registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
     assert "'stranger'" in caplog.text

@@ -129,6 +129,7 @@ def plan(budget):
         "recipes": {"main": {"preset": "paper", "budget": budget}},
         "experiments": {
             "main": {
+                "kind": "model_sets",
                 "references": "photographs",
                 "recipes": ["main"],
                 "model_sets": ["one", "pair"],

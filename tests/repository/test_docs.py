@@ -96,6 +96,8 @@ def test_make_command_exists(arguments):
 def test_metamers_command_exists(arguments):
     command = typer.main.get_command(main.app)
     while hasattr(command, "commands") and arguments and not arguments[0].startswith("-"):
+        if arguments[0] not in command.commands and hasattr(command, "default"):
+            arguments = [command.default, *arguments]
         assert arguments[0] in command.commands
         command, arguments = command.commands[arguments[0]], arguments[1:]
     known = {option for parameter in command.params for option in parameter.opts}

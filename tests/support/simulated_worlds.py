@@ -22,6 +22,7 @@ CONFIG = {
     "evaluation": {"feature_networks": ["resnet50"]},
     "experiments": {
         "main": {
+            "kind": "model_sets",
             "references": "photographs",
             "recipes": ["main"],
             "model_sets": list(SETS),

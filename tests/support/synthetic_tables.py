@@ -173,6 +173,7 @@ def mixed_sets(size):
         rows.append(
             key(condition)
             | {
+                "experiment": "mixed",
                 "members": members,
                 "size": len(members),
                 "n_images": size.images,
@@ -194,6 +195,7 @@ def difference_in_means(size):
         effect = rng.normal(0, 0.04)
         rows.append(
             {
+                "experiment": "mixed",
                 "model": model,
                 "appearances": 13 + k % 9,
                 "n_sets": size.sets,

@@ -6,9 +6,7 @@ from metamers.config import revisions
 rule draw_figures:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        metamers=plan.of_experiment(
-            "main", f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
-        ),
+        metamers=plan.of_shown(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         references=expand(
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
@@ -16,12 +14,12 @@ rule draw_figures:
     output:
         svg=[
             report(
-                f"{RUN}/figures/{figure}.svg",
-                caption=f"../report/{figure}.rst",
+                f"{RUN}/figures/{name}.svg",
+                caption=f"../report/{shown}.rst",
                 category="Figures",
-                labels={"figure": figure},
+                labels={"figure": name},
             )
-            for figure in plan.figures
+            for name, (shown, _) in plan.figures.items()
         ],
         png=expand(f"{RUN}/figures/{{figure}}.png", figure=plan.figures),
         html=expand(f"{RUN}/figures/{{figure}}.html", figure=plan.figures),

@@ -51,8 +51,9 @@ class RunResults:
     zoo
         The rows of the models that are members or evaluators.
     recognised
-        Cells of each experiment, by the rule `RULE` and of trained evaluators: a network with
-        random weights that answers one class to all images would recognise them all.
+        Cells of the first experiment of each kind, by the rule `RULE` and of trained evaluators:
+        a network with random weights that answers one class to all images would recognise them
+        all.
     image_metrics, regression, power
         Tables of these names; empty where the run has none.
     """
@@ -90,10 +91,11 @@ class RunResults:
         if judges == "trained":
             untrained = [name for name, spec in zoo.items() if spec.training == "random"]
             judged = judged[~judged["evaluator"].isin(untrained)]
+        conditions = {kind: plan.experiments[n] for kind, n in plan.first_of_kinds.items()}
         return cls(
             plan,
             zoo,
-            dict(select(cells(judged), plan.experiments)),
+            dict(select(cells(judged), conditions)),
             *(found.get(n, pd.DataFrame()) for n in ("image_metrics", "mixed_regression", "power")),
         )
 
@@ -112,9 +114,9 @@ class RunResults:
         }
         return replace(self, recognised=recognised)
 
-    def similar(self, experiment: str) -> list[list[RecognitionMatrix]]:
-        """Return the cells of an experiment, those together that differ in their set alone."""
-        return list(alike(self.recognised.get(experiment, ())).values())
+    def similar(self, kind: str) -> list[list[RecognitionMatrix]]:
+        """Return the cells of a kind, those together that differ in their set alone."""
+        return list(alike(self.recognised.get(kind, ())).values())
 
     def is_ensemble(self, model_set: str, **traits: str) -> bool:
         """Return whether a set has several models, all with these traits of the zoo."""
@@ -164,7 +166,7 @@ def gain_within(evidence: RunResults, family: str) -> Effect | str:
 def gain_difference(evidence: RunResults) -> Effect | str:
     """Return how much more CNN ensembles gain over single CNNs than transformers do."""
     parts = []
-    for similar in evidence.similar("main"):
+    for similar in evidence.similar("model_sets"):
         cnn, transformer = (_mean_part(_gains_of(evidence, similar, f)) for f in FAMILIES)
         shared = [name for name in cnn if name in transformer]
         if shared:
@@ -173,7 +175,11 @@ def gain_difference(evidence: RunResults) -> Effect | str:
 
 
 def _gains(evidence: RunResults, family: str) -> list[Part]:
-    return [p for similar in evidence.similar("main") for p in _gains_of(evidence, similar, family)]
+    return [
+        p
+        for similar in evidence.similar("model_sets")
+        for p in _gains_of(evidence, similar, family)
+    ]
 
 
 def _gains_of(
@@ -216,7 +222,7 @@ def _mean_part(parts: Sequence[Part]) -> dict[str, NDArray[np.float64]]:
 def kept_late(evidence: RunResults) -> Effect | str:
     """Return late less early recognizability of ensembles of convolutional networks."""
     early, late = evidence.stages()
-    by_condition = {cell.condition: cell for cell in evidence.recognised.get("main", ())}
+    by_condition = {cell.condition: cell for cell in evidence.recognised.get("model_sets", ())}
     parts = []
     for condition, cell in by_condition.items():
         before = by_condition.get(replace(condition, stage=early))
@@ -233,7 +239,7 @@ def kept_late(evidence: RunResults) -> Effect | str:
 def transformer_deficit(evidence: RunResults) -> Effect | str:
     """Return how much better CNN ensembles transfer than equally trained transformer ensembles."""
     parts = []
-    for similar in evidence.similar("main"):
+    for similar in evidence.similar("model_sets"):
         for training in ("standard", "robust"):
             cnn, transformer = (
                 [
@@ -272,7 +278,7 @@ def bound_loss(evidence: RunResults) -> Effect | str:
 def naturalness(evidence: RunResults) -> Effect | str:
     """Return how much higher robust ensembles' CLIP-IQA is than that of standard ones, late."""
     rows = evidence.image_metrics
-    main = {cell.condition.model_set for cell in evidence.recognised.get("main", ())}
+    main = {cell.condition.model_set for cell in evidence.recognised.get("model_sets", ())}
     sets = {
         training: [s for s in sorted(main) if evidence.is_ensemble(s, training=training)]
         for training in ("robust", "standard")
@@ -281,7 +287,7 @@ def naturalness(evidence: RunResults) -> Effect | str:
         return "no ensemble of robust models beside one of standard models"
     conditions = {
         (c.references, c.recipe, c.stage, c.bound)
-        for c in (cell.condition for cell in evidence.recognised["main"])
+        for c in (cell.condition for cell in evidence.recognised["model_sets"])
     }
     rows = rows[(rows["measure"] == "clip_iqa") & (rows["stage"] == evidence.stages()[1])]
     where = pd.MultiIndex.from_frame(rows[["references", "recipe", "stage", "bound"]])
@@ -309,7 +315,7 @@ def spread(evidence: RunResults) -> Effect | str:
     """
     table = evidence.power
     if table.empty:
-        return "no experiment 'power'; config/power.yaml has one"
+        return "no experiment of kind 'power'; config/power.yaml has one"
     table = table[table["n_images"] == ENOUGH_IMAGES]
     if table.empty:
         return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
@@ -332,7 +338,8 @@ def robust_members(evidence: RunResults) -> Effect | str:
     """Return the coefficient of the share of robust members, size and family held fixed."""
     rows = evidence.regression
     if rows.empty:
-        return "no experiment 'mixed'"
+        return "no experiment of kind 'mixed_sets' with sets that a model is held out from"
+    rows = rows[rows["experiment"] == min(rows["experiment"])]  # the first of the kind
     row = rows[(rows["regression"] == "composition") & (rows["term"] == "robust")].iloc[0]
     if row["status"] != "estimated":
         return f"share of robust members: {row['status']}"

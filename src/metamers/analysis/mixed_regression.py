@@ -41,13 +41,16 @@ def regression(mixed: pd.DataFrame, zoo: Mapping[str, ModelSpec]) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        The columns of the table `mixed_regression`.
+        The columns of the table `mixed_regression`; no row without sets.
     """
     require_one_setting(mixed)
+    if mixed.empty:
+        return pd.DataFrame(columns=tables.MIXED_REGRESSION.schema.names)
+    experiment = str(mixed["experiment"].iat[0])
     values = mixed["adjusted"].to_numpy(dtype=np.float64)
     makers = {"composition": _composition(mixed, zoo), "members": _indicators(mixed)}
     parts = [
-        fitted(values, terms, units).assign(regression=name)
+        fitted(values, terms, units).assign(regression=name, experiment=experiment)
         for name, (terms, units) in makers.items()
     ]
     frame: pd.DataFrame = pd.concat(parts, ignore_index=True)

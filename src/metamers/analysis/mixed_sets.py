@@ -27,6 +27,7 @@ def mixed_sets(
     members: Members,
     *,
     rule: str = "self",
+    experiment: str = "mixed",
     label_space: str = "1000",
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -47,6 +48,8 @@ def mixed_sets(
         The models of each set.
     rule, label_space
         The judgement that counts.
+    experiment
+        Its name.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def mixed_sets(
     ]
     chosen = [
         cell
-        for _, found in select(cells(judged), {"mixed": conditions})
+        for _, found in select(cells(judged), {experiment: conditions})
         for cell in found
         if cell.held_out.any()
     ]
@@ -66,7 +69,8 @@ def mixed_sets(
     for cell, adjusted in zip(chosen, adjusted_means(chosen), strict=True):
         models = [*members[cell.condition.model_set]]
         own = {"members": models, "size": len(models), "adjusted": adjusted}
-        rows.append(cell.columns() | own | recognizability.mean_over(cell, "held_out", seed))
+        named = {"experiment": experiment} | cell.columns()
+        rows.append(named | own | recognizability.mean_over(cell, "held_out", seed))
     return pd.DataFrame(rows, columns=tables.MIXED_SETS.schema.names)
 
 
@@ -124,7 +128,8 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             mixed["adjusted"].to_numpy(), present.to_numpy(), np.random.default_rng(seed)
         )
         rows.append(
-            {"model": model, "appearances": int(present.sum()), "n_sets": len(mixed)}
+            {"experiment": mixed["experiment"].iat[0], "model": model}
+            | {"appearances": int(present.sum()), "n_sets": len(mixed)}
             | dict(zip(("difference", "low", "high"), raw, strict=True))
             | dict(zip(("adjusted", "adjusted_low", "adjusted_high"), adjusted, strict=True))
             | {"p_value": p_value}
@@ -136,7 +141,8 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
 def require_one_setting(mixed: pd.DataFrame) -> None:
     """Refuse mixed sets that differ in more than their models."""
-    settings = mixed[[name for name in tables.CONDITION_KEY if name != "model_set"]]
+    setting = ["experiment", *(name for name in tables.CONDITION_KEY if name != "model_set")]
+    settings = mixed[setting]
     if len(settings.drop_duplicates()) > 1:
         raise ValueError(
             "mixed sets can be compared where they differ in their models alone; met were "

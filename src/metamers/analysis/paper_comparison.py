@@ -124,7 +124,9 @@ def setting_of(plan: Plan, experiment: str, images: int) -> Setting:
     """
     conditions = plan.experiments[experiment]
     steps = [
-        budget.get("total_steps") or budget["per_model"] * len(plan.model_sets[c.model_set])
+        budget.get("total_steps")
+        or budget.get("at_most")
+        or budget["per_model"] * len(plan.model_sets[c.model_set])
         for c in conditions
         for budget in [recipes.complete(plan.config["recipes"][c.recipe])["budget"]]
     ]

@@ -23,6 +23,9 @@ from metamers.storage import provenance, tables
 EVIDENCE = ("recognition", "image_metrics", "mixed_regression", "power")
 """Tables that claims rest on."""
 
+LIKE_THE_PAPERS = {"main": "model_sets", "mixed": "mixed_sets"}
+"""Of the paper's experiments, the kind; a run's first experiment of it is compared with them."""
+
 CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
 SHARE = 0.9  # of the images, for a condition's to be called metamers
 
@@ -68,13 +71,25 @@ def recognizability(
     }
     if "recipe_effects" in plan.recognition_tables:
         found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
-    conditions = plan.experiments.get("mixed", ())
-    if conditions:
-        sets = mixed_sets.mixed_sets(recognition, conditions, plan.model_sets, seed=seed)
-        found["mixed_sets"] = sets
-        found["difference_in_means"] = mixed_sets.difference_in_means(sets, seed)
-        found["mixed_regression"] = mixed_regression.regression(sets, zoo.specs(rows))
+    parts = [_of_mixed(recognition, plan, name, rows) for name in plan.of_kind("mixed_sets")]
+    if parts:
+        found |= {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
     return found
+
+
+def _of_mixed(
+    recognition: pd.DataFrame, plan: Plan, experiment: str, rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of an experiment of kind ``mixed_sets``."""
+    conditions, seed = plan.experiments[experiment], plan.config["seed"]
+    sets = mixed_sets.mixed_sets(
+        recognition, conditions, plan.model_sets, experiment=experiment, seed=seed
+    )
+    return {
+        "mixed_sets": sets,
+        "difference_in_means": mixed_sets.difference_in_means(sets, seed),
+        "mixed_regression": mixed_regression.regression(sets, zoo.specs(rows)),
+    }
 
 
 def compare_with_paper(
@@ -90,21 +105,26 @@ def compare_with_paper(
         for path in paths
         for name in [Path(path).stem]
     }
-    by_stage = found["recognizability_by_stage"]
     images = found["references"].groupby("references", observed=True).size()
+    likest = {theirs: plan.first_of_kinds.get(kind) for theirs, kind in LIKE_THE_PAPERS.items()}
     run = {
-        name: paper_comparison.setting_of(
+        theirs: paper_comparison.setting_of(
             plan, name, int(images[plan.experiments[name][0].references])
         )
-        for name in ("main", "mixed")
-        if plan.experiments.get(name)
+        for theirs, name in likest.items()
+        if name
     }
     none = {name: pd.DataFrame(columns=tables.TABLES[name].schema.names) for name in tables.TABLES}
+
+    def like(theirs: str, name: str) -> pd.DataFrame:
+        table = found.get(name, none[name])
+        return table[table["experiment"] == likest[theirs]]
+
     return {
         "paper_comparison": paper_comparison.comparison(
-            by_stage[by_stage["experiment"] == "main"],
-            found.get("mixed_sets", none["mixed_sets"]),
-            found.get("difference_in_means", none["difference_in_means"]),
+            like("main", "recognizability_by_stage"),
+            like("mixed", "mixed_sets"),
+            like("mixed", "difference_in_means"),
             specs,
             run,
             config["seed"],

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from metamers import __version__
-from metamers.cli import claims, doctor, export, make, plan, summary, weights, zoo
+from metamers.cli import claims, doctor, experiment, export, make, plan, summary, weights, zoo
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -24,6 +24,7 @@ app.add_typer(doctor.app)
 app.add_typer(claims.app)
 app.add_typer(make.app)
 app.add_typer(export.app)
+app.add_typer(experiment.app, name="experiment")
 
 
 def _show_version(wanted: bool) -> None:

@@ -36,12 +36,14 @@ def text(run: Path) -> str:
 
 
 def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
-    """Return the rows of experiment ``main`` by the primary rule, in the configuration's order."""
+    """Return the first experiment of model sets, by the primary rule."""
     path = folder / f"{table.name}.parquet"
     frame = tables.read(table, path)
     chosen = (frame["rule"] == _RULE["rule"]) & (frame["label_space"] == _RULE["label_space"])
-    frame = frame[chosen & (frame["experiment"] == "main")]
     config = json.loads(tables.provenance_of(path).get("config", "{}"))
+    kinds = {name: axes["kind"] for name, axes in config.get("experiments", {}).items() if axes}
+    first = min((name for name, kind in kinds.items() if kind == "model_sets"), default=None)
+    frame = frame[chosen & (frame["experiment"] == first)]
     ranks = {
         "model_set": list(config.get("model_sets", {})),
         "stage": sorted(config.get("stages", {}), key=config.get("stages", {}).get),

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from math import prod
 from typing import Any
 
-from metamers.config import model_sets
+from metamers.config import experiment_kinds, model_sets
+from metamers.config.experiment_kinds import AXES
 from metamers.synthesis import settings
 
-AXES = ("recipes", "model_sets", "stages", "bounds")
-# Of experiments whose names have figures: the axes with one value.
-SINGLE = {"main": ("recipes", "bounds"), "mixed": ("recipes", "stages", "bounds")}
 MOST_CONDITIONS = 10_000
 MOST_TURNS = 1_000_000
 # So many turns give one to each model of any set: the turns need not be made to see it.
@@ -114,7 +112,7 @@ def _experiment(
             model_sets.count_sets(name, experiment["draw"], len(config["evaluators"]))
         except ValueError as error:
             yield f"key '{key}.draw': {error}"
-    yield from _single(name, experiment)
+    yield from experiment_kinds.problems(name, experiment)
     if experiment.get("members_alone"):
         sets = config.get("model_sets", {})
         members = {m for used in experiment.get("model_sets", ()) for m in sets.get(used, ())}
@@ -129,18 +127,6 @@ def _experiment(
         if prefix == name and number.isdigit():
             yield f"key 'model_sets.{declared_set}': experiment {name!r} draws sets of such names"
     yield from _budgets(config, name, experiment)
-
-
-def _single(name: str, experiment: Section) -> Iterator[str]:
-    """Yield what the tables and figures that belong to an experiment's name cannot tell apart."""
-    for axis in SINGLE.get(name, ()):
-        if len(experiment[axis]) > 1:
-            yield (
-                f"key 'experiments.{name}.{axis}': {experiment[axis]}, and tables and figures of "
-                f"{name!r} tell one from no other; give one, and the rest to another experiment"
-            )
-    if name == "main" and "draw" in experiment:
-        yield "key 'experiments.main.draw': figures of 'main' name its sets; give 'model_sets'"
 
 
 def _budgets(config: Section, name: str, experiment: Section) -> Iterator[str]:

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from metamers.config.canonical import canonical
+from metamers.config.experiment_kinds import KINDS
 from metamers.config.model_sets import draw_sets
 from metamers.synthesis import settings as recipes
 
@@ -22,7 +23,6 @@ MEASURED_TABLES = [
     "optimisation",
     "traces",
 ]
-MIXED_TABLES = ["mixed_sets", "difference_in_means", "mixed_regression"]
 
 
 @dataclass(frozen=True, order=True)
@@ -115,6 +115,20 @@ class Plan:
         """Return the conditions of all experiments, each once."""
         return tuple(dict.fromkeys(c for cells in self.experiments.values() for c in cells))
 
+    def of_kind(self, kind: str) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of each experiment of a kind."""
+        wanted = self.config["experiments"]
+        return {n: cells for n, cells in self.experiments.items() if wanted[n]["kind"] == kind}
+
+    @property
+    def first_of_kinds(self) -> dict[str, str]:
+        """Return the experiment of each kind that claims and comparisons rest on.
+
+        It is the first by name: the order of keys decides nothing.
+        """
+        wanted = self.config["experiments"]
+        return {wanted[name]["kind"]: name for name in sorted(self.experiments, reverse=True)}
+
     def _cells(self, name: str) -> Iterator[Condition]:
         axes = self.config["experiments"][name]
         listed = self.drawn_sets[name] if "draw" in axes else axes["model_sets"]
@@ -187,8 +201,8 @@ class Plan:
         return [str(condition) for condition in self.batches[wildcards["batch"]]]
 
     def batch_power(self, wildcards: Mapping[str, str]) -> list[str]:
-        """Return the paths of a batch's conditions that are of the experiment ``power``."""
-        wanted = set(self.experiments.get("power", ()))
+        """Return the paths of a batch's conditions that are of an experiment of kind ``power``."""
+        wanted = {c for cells in self.of_kind("power").values() for c in cells}
         return [str(c) for c in self.batches[wildcards["batch"]] if c in wanted]
 
     def batch_references(self, wildcards: Mapping[str, str]) -> list[str]:
@@ -215,9 +229,11 @@ class Plan:
 
         return paths
 
-    def of_experiment(self, experiment: str, pattern: str) -> list[str]:
-        """Return the pattern for each condition and shard of an experiment, if there is one."""
-        return self._fill(pattern, self.experiments.get(experiment, ()))
+    def of_shown(self, pattern: str) -> list[str]:
+        """Return the pattern for the metamers that a figure may show, each once."""
+        kinds = (self.of_kind(kind) for kind in KINDS if KINDS[kind].shows_images)
+        shown = dict.fromkeys(c for of in kinds for cells in of.values() for c in cells)
+        return self._fill(pattern, shown)
 
     @property
     def feature_networks(self) -> list[str]:
@@ -259,7 +275,11 @@ class Plan:
             "ensemble_gain",
         ]
         compared = ["recipe_effects"] if self._compares_recipes else []
-        return always + compared + (MIXED_TABLES if self._has("mixed") else [])
+        return (
+            always
+            + compared
+            + [t for kind in KINDS if self.of_kind(kind) for t in KINDS[kind].tables]
+        )
 
     @property
     def tables(self) -> list[str]:
@@ -274,40 +294,26 @@ class Plan:
         return any(self.settings({"recipe": name})["agreement_every"] for name in used)
 
     @property
-    def figures(self) -> list[str]:
-        """Return the names of all figures of the run."""
-        of = {
-            "main": [
-                "examples",
-                "recognizability",
-                *(["ensemble_gain"] if self._has_singles else []),
-                "image_metrics",
-                "similarity",
-                "optimisation",
-                "losses",
-            ],
-            "bounds": ["bounds"],
-            "mixed": ["mixed_sets", "difference_in_means"],
-            "power": ["power"],
-            "strategies": ["strategies"],
-            "ablation": ["ablation"],
+    def figures(self) -> dict[str, tuple[str, str]]:
+        """Return what each file of the figures shows: a figure, and an experiment or ``""``.
+
+        The file is called like the figure; where several experiments are of the kind, the
+        experiment's name follows behind a hyphen, which no figure's name has.
+        """
+        found = {
+            (f"{figure}-{name}" if len(cells) > 1 else figure): (figure, name)
+            for kind in KINDS
+            for cells in [self.of_kind(kind)]
+            for name in cells
+            for figure in KINDS[kind].figures
         }
-        names = [name for experiment in of if self._has(experiment) for name in of[experiment]]
-        return names + (["gradient_agreement"] if self.measures_agreement else [])
+        whole = {"gradient_agreement": ("gradient_agreement", "")}
+        return found | (whole if self.measures_agreement else {})
 
     @property
     def _compares_recipes(self) -> bool:
         """Return whether an experiment has several recipes."""
         return any(len({c.recipe for c in cells}) > 1 for cells in self.experiments.values())
-
-    @property
-    def _has_singles(self) -> bool:
-        """Return whether the main experiment has ensembles and single models to compare."""
-        sizes = {len(self.model_sets[c.model_set]) for c in self.experiments.get("main", ())}
-        return 1 in sizes and len(sizes) > 1
-
-    def _has(self, experiment: str) -> bool:
-        return bool(self.experiments.get(experiment))
 
     def _fill(self, pattern: str, conditions: Iterable[Condition]) -> list[str]:
         return [

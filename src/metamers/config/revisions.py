@@ -16,8 +16,8 @@ PREDICTION = (
 )
 EVALUATION = 4  # the five first classes
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 3  # contrasts within families; `ways` is called `label_space`
-FIGURES = 4  # column `label_space`; ticks of losses apart; what better means of a metric
+ANALYSIS = 4  # several experiments of mixed sets: column `experiment`
+FIGURES = 5  # recipes in one figure; several experiments of a kind
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")

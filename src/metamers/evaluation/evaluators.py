@@ -117,7 +117,7 @@ class ConditionImages:
     depth
         Fraction of the depth that was inverted.
     with_power
-        Whether the divergences of fewer images are wanted too (experiment ``power``).
+        Whether the divergences of fewer images are wanted too (kind ``power``).
     """
 
     condition: Condition
@@ -163,7 +163,7 @@ def subjects(
     depths
         Fraction of the depth of each stage; those that are missing are not used.
     with_power
-        The conditions, as paths, that are of the experiment ``power``.
+        The conditions, as paths, that are of an experiment of kind ``power``.
     """
     draws = {name: images.load(path) for name, path in reference_paths.items()}
     found = []

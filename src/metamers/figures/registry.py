@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
+from metamers.config.plan import Condition, Plan
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
-from metamers.figures.data import NothingToDrawError
+from metamers.figures.data import NothingToDrawError, within
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
 from metamers.figures.examples import examples as draw_examples
@@ -21,7 +22,7 @@ from metamers.figures.gradient_agreement import gradient_agreement as draw_gradi
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
 from metamers.figures.losses import loss_traces, losses_after
 from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
-from metamers.figures.recipes import recipes
+from metamers.figures.recipes import recipes as draw_recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.similarity import similarity as draw_similarity
@@ -56,13 +57,28 @@ class Tables(Mapping[str, pd.DataFrame]):
 
 @dataclass(frozen=True)
 class FigureInputs:
-    """A run's tables and images, and what is needed to name things in figures."""
+    """A run's tables and images, and what is needed to name things in figures.
+
+    Attributes
+    ----------
+    tables
+        The tables by name.
+    metamers, references
+        Files of the metamers of kinds that show images, and of all references.
+    plan
+        The plan of the run.
+    labels
+        Printed names of models, sets and recipes.
+    experiment
+        The experiment that is drawn; empty for a figure of the whole run.
+    """
 
     tables: Mapping[str, pd.DataFrame]
     metamers: Sequence[str]
     references: Sequence[str]
-    config: Mapping[str, Any]
+    plan: Plan
     labels: Mapping[str, str]
+    experiment: str = ""
 
     @classmethod
     def read(
@@ -76,7 +92,18 @@ class FigureInputs:
         """Return the material of a run; files are read when a figure needs them."""
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
-        return cls(Tables(table_paths), metamers, references, config, labels)
+        plan = Plan.from_config(config, zoo)
+        return cls(Tables(table_paths), metamers, references, plan, labels)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Return the configuration."""
+        return self.plan.config
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions of the experiment."""
+        return self.plan.experiments[self.experiment]
 
     @property
     def stages(self) -> list[str]:
@@ -90,31 +117,31 @@ class FigureInputs:
         failed = success[~success["are_metamers"]]
         return set(failed[list(tables.CONDITION_KEY)].itertuples(index=False, name=None))
 
-    def of_main(self, name: str) -> pd.DataFrame:
-        """Return a table's rows for the conditions of the experiment ``main``."""
+    def rows(self, name: str) -> pd.DataFrame:
+        """Return a table's rows for the experiment: by name, or by its conditions."""
         table = self.tables[name]
-        axes = self.config["experiments"]["main"]
-        chosen = (
-            (table["references"] == axes["references"])
-            & table["recipe"].isin(axes["recipes"])
-            & table["model_set"].isin(axes["model_sets"])
-            & table["stage"].isin(axes["stages"])
-            & table["bound"].isin(axes["bounds"])
-        )
-        return table[chosen].reset_index(drop=True)
+        if "experiment" in table:
+            return table[table["experiment"] == self.experiment].reset_index(drop=True)
+        if not set(tables.CONDITION_KEY) <= set(table):
+            return table  # for the figure to refuse
+        return within(table, {astuple(c) for c in self.conditions}).reset_index(drop=True)
 
 
-def draw(figure: str, material: FigureInputs) -> alt.VConcatChart:
-    """Return a figure by name; of a run on random weights, with a warning that it is one.
+def draw(name: str, material: FigureInputs) -> alt.VConcatChart:
+    """Return a figure by its name in the plan; of several experiments of a kind it names its own.
 
-    Where the run has nothing that the figure could show, it is an empty panel that says why.
+    Of a run on random weights, with a warning that it is one. Where the run has nothing that the
+    figure could show, it is an empty panel that says why.
     """
+    figure, experiment = material.plan.figures[name]
     try:
-        chart = FIGURES[figure](material)
+        chart = FIGURES[figure](replace(material, experiment=experiment))
     except NothingToDrawError as reason:
         chart = style.empty(_title(figure), str(reason))
+    if name != figure:
+        chart = style.headed(chart, f"Experiment {experiment}", style.INK)
     if material.config["random_weights"]:
-        return style.warned(chart, provenance.RANDOM_WEIGHTS)
+        return style.headed(chart, provenance.RANDOM_WEIGHTS, style.MEMBER)
     return chart
 
 
@@ -147,7 +174,8 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
     from metamers.images import references as images
     from metamers.storage import metamers as metamer_files
 
-    name = material.config["experiments"]["main"]["references"]
+    name = material.conditions[0].references
+    wanted = set(material.conditions)
     path = next(p for p in material.references if Path(p).stem == name)
     ids, pixels = images.load(path)
     shown = _spread(ids, EXAMPLES)
@@ -162,9 +190,11 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
     rows = []
     for file in material.metamers:
         metamers = metamer_files.load(file)
+        condition = Condition.of(metamers.notes["condition"])
+        if condition not in wanted:
+            continue
         rows += [
-            dict(metamers.notes["condition"])
-            | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
+            condition.columns() | {"image_id": image_id, "image": _picture(metamers.pixels[index])}
             for index, image_id in enumerate(metamers.image_ids)
             if image_id in shown
         ]
@@ -173,7 +203,7 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
         references,
         labels=dict(material.labels) | _image_labels(material.tables["references"]),
         stages=material.stages,
-        recognition=material.of_main("recognition"),
+        recognition=material.rows("recognition"),
         flagged=material.flagged,
     )
 
@@ -183,7 +213,7 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
     return draw_recognizability(
         material.tables["recognizability"],
         material.tables["recognizability_by_set"],
-        experiment="main",
+        experiment=material.experiment,
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -192,7 +222,7 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
 
 def image_metrics(material: FigureInputs) -> alt.VConcatChart:
     """Fig 4."""
-    table = material.of_main("image_metrics")
+    table = material.rows("image_metrics")
     return draw_image_metrics(
         table[~table["measure"].isin(UNDRAWN)].reset_index(drop=True),
         labels=material.labels,
@@ -204,7 +234,7 @@ def image_metrics(material: FigureInputs) -> alt.VConcatChart:
 def similarity(material: FigureInputs) -> alt.VConcatChart:
     """Fig 5."""
     return draw_similarity(
-        material.of_main("similarity"),
+        material.rows("similarity"),
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -216,7 +246,7 @@ def bounds(material: FigureInputs) -> alt.VConcatChart:
     return draw_bounds(
         material.tables["recognizability"],
         material.config["bounds"],
-        experiment="bounds",
+        experiment=material.experiment,
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -226,9 +256,9 @@ def bounds(material: FigureInputs) -> alt.VConcatChart:
 def mixed_sets(material: FigureInputs) -> alt.VConcatChart:
     """Fig 7."""
     return draw_mixed_sets(
-        material.tables["mixed_sets"],
+        material.rows("mixed_sets"),
         material.tables["recognizability"],
-        experiment="mixed",
+        experiment=material.experiment,
         labels=material.labels,
         flagged=material.flagged,
     )
@@ -236,19 +266,23 @@ def mixed_sets(material: FigureInputs) -> alt.VConcatChart:
 
 def difference_in_means(material: FigureInputs) -> alt.VConcatChart:
     """Table 5."""
-    return draw_difference_in_means(material.tables["difference_in_means"], labels=material.labels)
+    return draw_difference_in_means(material.rows("difference_in_means"), labels=material.labels)
 
 
 def power(material: FigureInputs) -> alt.VConcatChart:
     """How many images a divergence needs."""
-    return draw_power(material.tables["power"], stages=material.stages, flagged=material.flagged)
+    return draw_power(material.rows("power"), stages=material.stages, flagged=material.flagged)
 
 
 def ensemble_gain(material: FigureInputs) -> alt.VConcatChart:
     """How much better ensembles transfer."""
+    if material.rows("ensemble_gain").empty:
+        raise NothingToDrawError(
+            "no ensemble stands beside a single model, with a model held out for both"
+        )
     return draw_ensemble_gain(
         material.tables["ensemble_gain"],
-        experiment="main",
+        experiment=material.experiment,
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -258,7 +292,7 @@ def ensemble_gain(material: FigureInputs) -> alt.VConcatChart:
 def optimisation(material: FigureInputs) -> alt.VConcatChart:
     """Loss along the way."""
     return loss_traces(
-        material.of_main("traces"),
+        material.rows("traces"),
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -268,35 +302,36 @@ def optimisation(material: FigureInputs) -> alt.VConcatChart:
 def losses(material: FigureInputs) -> alt.VConcatChart:
     """Loss of the finished metamers."""
     return losses_after(
-        material.of_main("optimisation"),
+        material.rows("optimisation"),
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
     )
 
 
-def strategies(material: FigureInputs) -> alt.VConcatChart:
-    """Draw strategies of the ensemble side by side."""
-    title = "Strategies of the ensemble, with equal numbers of gradient evaluations"
-    return _recipes(material, "strategies", title=title)
+def recipes(material: FigureInputs) -> alt.VConcatChart:
+    """Recipes of the solver side by side."""
+    return draw_recipes(
+        material.tables["recognizability_by_set"],
+        material.tables["optimisation"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=material.config["experiments"][material.experiment]["recipes"],
+    )
 
 
 def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
-    recipes = [
+    order = [
         name for axes in material.config["experiments"].values() if axes for name in axes["recipes"]
     ]
     return draw_gradient_agreement(
         material.tables["gradient_agreement"],
         labels=material.labels,
         stages=material.stages,
-        order=list(dict.fromkeys(recipes)),
+        order=list(dict.fromkeys(order)),
     )
-
-
-def ablation(material: FigureInputs) -> alt.VConcatChart:
-    """Draw the paper's defaults, changed one at a time."""
-    return _recipes(material, "ablation", title="The solver's defaults, changed one at a time")
 
 
 FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
@@ -311,22 +346,9 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "power": power,
     "optimisation": optimisation,
     "losses": losses,
-    "strategies": strategies,
-    "ablation": ablation,
+    "recipes": recipes,
     "gradient_agreement": gradient_agreement,
 }
-
-
-def _recipes(material: FigureInputs, experiment: str, *, title: str) -> alt.VConcatChart:
-    return recipes(
-        material.tables["recognizability_by_set"],
-        material.tables["optimisation"],
-        experiment=experiment,
-        labels=material.labels,
-        stages=material.stages,
-        order=material.config["experiments"][experiment]["recipes"],
-        title=title,
-    )
 
 
 def _picture(pixels: Any) -> Any:  # noqa: ANN401

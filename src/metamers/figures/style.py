@@ -253,14 +253,14 @@ def empty(title: str, reason: str) -> alt.VConcatChart:
 def failed(title: str, error: Exception) -> alt.VConcatChart:
     """Return a finished figure in the place of one that could not be drawn, with the error."""
     reason = f"an error kept this figure from being drawn: {error or repr(error)}"
-    return warned(empty(title, reason.rstrip(".")), "Not drawn")
+    return headed(empty(title, reason.rstrip(".")), "Not drawn", MEMBER)
 
 
-def warned(chart: alt.VConcatChart, warning: str) -> alt.VConcatChart:
-    """Return a finished figure with a warning in colour above its title."""
+def headed(chart: alt.VConcatChart, text: str, colour: str) -> alt.VConcatChart:
+    """Return a finished figure with a line of text in colour above its title."""
     inner = chart.copy()
     inner.config = alt.Undefined
-    banner = alt.Title(warning, anchor="start", frame="bounds", color=MEMBER, fontSize=13)
+    banner = alt.Title(text, anchor="start", frame="bounds", color=colour, fontSize=13)
     return alt.vconcat(inner).properties(title=banner, config=_CONFIG)
 
 

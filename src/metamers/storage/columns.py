@@ -11,6 +11,7 @@ import pyarrow as pa
 RULES = ("self", "label", "generator")
 LABEL_SPACES = ("1000", "16_mean", "16_first")
 GROUPS = ("held_out", "members", "all")
+PEOPLE = "people"  # a group of evaluators that only `metamers experiment score` adds
 JUDGES = ("trained", "all")
 REGRESSIONS = ("composition", "members")
 VERDICTS = ("confirmed", "refuted", "undecided", "not testable with these models")

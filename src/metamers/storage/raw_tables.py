@@ -259,7 +259,7 @@ SUCCESS = Table(
 POWER = Table(
     "power",
     "Divergence and its spread by the number of images (section 4.5: is 80 enough?), for the "
-    "conditions of the experiment `power`.",
+    "conditions of experiments of kind `power`.",
     pa.schema(
         [
             *CONDITION,
@@ -295,4 +295,29 @@ POWER = Table(
         ]
     ),
     (*CONDITION_KEY, "evaluator", "comparison", "n_images"),
+)
+
+HUMAN_ANSWERS = Table(
+    "human_answers",
+    "What people said to metamers and photographs (`metamers experiment score`, in `people/`).",
+    pa.schema(
+        [
+            *(field.with_nullable(True) for field in CONDITION),
+            IMAGE,
+            column("person", pa.string(), "who answered"),
+            column("session", pa.int32(), "session, from 1"),
+            column("trial", pa.int32(), "trial of the session, catch trials counted"),
+            column("category", pa.string(), "16-way class of the photograph"),
+            column("answer", pa.string(), "16-way class chosen; null: none", nullable=True),
+            column("right", pa.bool_(), "the answer is the category"),
+            column(
+                "seconds",
+                pa.float64(),
+                "from the choices' coming to the answer",
+                unit="s",
+                nullable=True,
+            ),
+        ]
+    ),
+    ("person", "session", "trial"),
 )

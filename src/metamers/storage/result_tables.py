@@ -16,6 +16,7 @@ from metamers.storage.columns import (
     LABEL_SPACE,
     LOW,
     MEMBER,
+    PEOPLE,
     REGRESSIONS,
     RULE,
     SAME_WEIGHTS,
@@ -96,7 +97,7 @@ RECOGNIZABILITY_BY_SET = Table(
         [
             EXPERIMENT,
             *CONDITION,
-            column("group", pa.string(), "evaluators averaged over", allowed=GROUPS),
+            column("group", pa.string(), "evaluators averaged over", allowed=(*GROUPS, PEOPLE)),
             RULE,
             LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
@@ -246,6 +247,7 @@ MIXED_SETS = Table(
     "Recognizability by held-out evaluators of metamers of mixed model sets (Fig 7).",
     pa.schema(
         [
+            EXPERIMENT,
             *CONDITION,
             column("members", pa.list_(pa.string()), "models of the set"),
             column("size", pa.int32(), "number of models"),
@@ -258,7 +260,7 @@ MIXED_SETS = Table(
             HIGH,
         ]
     ),
-    CONDITION_KEY,
+    ("experiment", *CONDITION_KEY),
 )
 
 DIFFERENCE_IN_MEANS = Table(
@@ -266,6 +268,7 @@ DIFFERENCE_IN_MEANS = Table(
     "Effect of a model's presence in a mixed set on recognizability (Table 5).",
     pa.schema(
         [
+            EXPERIMENT,
             column("model", pa.string(), "model, a row of the zoo"),
             column("appearances", pa.int32(), "sets that it is a member of"),
             column("n_sets", pa.int32(), "sets in all"),
@@ -279,7 +282,7 @@ DIFFERENCE_IN_MEANS = Table(
             column("p_adjusted", pa.float64(), "the same after Holm's correction", nullable=True),
         ]
     ),
-    ("model",),
+    ("experiment", "model"),
 )
 
 MIXED_REGRESSION = Table(
@@ -287,6 +290,7 @@ MIXED_REGRESSION = Table(
     "Least squares of a mixed set's adjusted recognizability on its size and its models.",
     pa.schema(
         [
+            EXPERIMENT,
             column("regression", pa.string(), "terms fitted together", allowed=REGRESSIONS),
             column("term", pa.string(), "size, a share of the members, or a model"),
             column("unit", pa.string(), "what the coefficient is per"),
@@ -300,7 +304,7 @@ MIXED_REGRESSION = Table(
             column("status", pa.string(), "'estimated', or why not"),
         ]
     ),
-    ("regression", "term"),
+    ("experiment", "regression", "term"),
 )
 
 PAPER_COMPARISON = Table(

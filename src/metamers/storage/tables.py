@@ -30,6 +30,7 @@ from metamers.storage.raw_tables import (
     ACCURACY,
     CLASSES,
     GRADIENT_AGREEMENT,
+    HUMAN_ANSWERS,
     IMAGE_METRICS,
     LIKENESS,
     OPTIMISATION,
@@ -72,6 +73,7 @@ __all__ = [
     "EQUAL_LOSS",
     "GRADIENT_AGREEMENT",
     "GROUPS",
+    "HUMAN_ANSWERS",
     "IMAGE_METRICS",
     "LABEL_SPACES",
     "LIKENESS",
@@ -133,6 +135,7 @@ TABLES = {
         PAPER_COMPARISON,
         CLAIMS,
         CLAIMS_MULTIVERSE,
+        HUMAN_ANSWERS,
     )
 }
 _ROWS_AT_ONCE = 1_000_000
