@@ -6,7 +6,6 @@ from snakemake.logging import logger
 from snakemake.utils import min_version
 
 from metamers.config import validation
-from metamers.config.canonical import canonical
 from metamers.config.plan import Condition
 from metamers.preflight import cluster, inputs
 
@@ -24,8 +23,6 @@ if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"
     )
-# In one spelling: what means the same makes nothing anew.
-deciding = canonical(config)
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"
@@ -60,10 +57,19 @@ include: "workflow/rules/analysis.smk"
 include: "workflow/rules/figures.smk"
 
 
+RESULTS = [
+    expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+    f"{RUN}/tables/accuracy.parquet",
+    f"{RUN}/tables/paper_comparison.parquet",
+    expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),
+]
+
+
+include: "workflow/rules/verification.smk"
+
+
 rule all:
     default_target: True
     input:
-        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
-        f"{RUN}/tables/accuracy.parquet",
-        f"{RUN}/tables/paper_comparison.parquet",
-        expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),
+        RESULTS,
+        rules.verify_results.output,

@@ -1,5 +1,6 @@
 """Evaluators' answers, activations against references, and what is kept of them."""
 
+import types
 from dataclasses import replace
 
 import numpy as np
@@ -117,11 +118,12 @@ def subject(photographs, shift, model_set="single"):
     return evaluators.ConditionImages(condition, metamers, pixels, 0.8)
 
 
-def evaluate(subjects, store, names=("squeezenet1_1",)):
+def evaluate(subjects, store, names=("squeezenet1_1",), contents=types.MappingProxyType({})):
     rows = [{"name": name} | ZOO[name] for name in names]
     return evaluators.evaluate(
         subjects,
         rows,
+        {row["name"]: row | contents for row in rows},
         store,
         cache_folder(None),
         CPU,
@@ -162,6 +164,8 @@ def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):
     )
     evaluate([subject(photographs, 10)], store)
     assert judged == [1]
+    evaluate([subject(photographs, 10)], store, contents={"contents": {"sha256": "other weights"}})
+    assert judged == [1, 1]
 
 
 def test_results_do_not_depend_on_batches_or_on_what_fits_in_memory(

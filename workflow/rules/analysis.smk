@@ -1,6 +1,6 @@
 """The tables that readers use, from what the evaluators said and what was measured."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule tabulate_recognizability:
@@ -25,9 +25,7 @@ rule tabulate_recognizability:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.ANALYSIS,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "tabulate_recognizability"),
     script:
         "../scripts/tabulate_recognizability.py"
 
@@ -67,8 +65,7 @@ rule tabulate_measurements:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.ANALYSIS,
-        config=config,
+        decided_by=decided.param(plan, "tabulate_measurements"),
     script:
         "../scripts/tabulate_measurements.py"
 
@@ -83,8 +80,7 @@ rule tabulate_agreement:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.ANALYSIS,
-        config=config,
+        decided_by=decided.param(plan, "tabulate_agreement"),
     script:
         "../scripts/tabulate_agreement.py"
 
@@ -112,8 +108,6 @@ rule compare_with_paper:
         "../../envs/metamers.yaml"
     threads: 1
     params:
-        revision=revisions.ANALYSIS,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "compare_with_paper"),
     script:
         "../scripts/compare_with_paper.py"

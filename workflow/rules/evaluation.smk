@@ -5,7 +5,7 @@ more than small networks do; what it computed is kept, so that an added conditio
 evaluator costs only itself.
 """
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule predict_references:
@@ -22,9 +22,7 @@ rule predict_references:
     resources:
         gpu=1,
     params:
-        revision=revisions.PREDICTION,
-        model=plan.row,
-        chunk_size=config["engine"]["chunk_size"],
+        decided_by=decided.param(plan, "predict_references"),
     script:
         "../scripts/predict_references.py"
 
@@ -47,9 +45,7 @@ rule check_accuracy:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.ANALYSIS,
-        models=plan.used_rows,
-        gate=config["accuracy_gate"],
+        decided_by=decided.param(plan, "check_accuracy"),
     script:
         "../scripts/check_accuracy.py"
 
@@ -77,15 +73,7 @@ rule evaluate_models:
     resources:
         gpu=1,
     params:
-        revision=revisions.EVALUATION,
-        conditions=plan.batch,
-        with_power=plan.batch_power,
-        references=plan.batch_references,
-        shards=plan.shards,
-        stages=config["stages"],
-        models=plan.evaluators,
-        chunk_size=config["engine"]["chunk_size"],
-        seed=config["seed"],
+        decided_by=decided.param(plan, "evaluate_models"),
         store=f"{RUN}/store/evaluations",
     script:
         "../scripts/evaluate_models.py"
@@ -106,11 +94,7 @@ rule measure_images:
         "../../envs/metamers.yaml"
     threads: 1
     params:
-        revision=revisions.IMAGE_METRICS,
-        conditions=plan.batch,
-        references=plan.batch_references,
-        shards=plan.shards,
-        networks=plan.rows(plan.feature_networks),
+        decided_by=decided.param(plan, "measure_images"),
         store=f"{RUN}/store/image_metrics",
     script:
         "../scripts/measure_images.py"

@@ -1,6 +1,6 @@
 """The paper's figures, from the tables."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule draw_figures:
@@ -28,8 +28,6 @@ rule draw_figures:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.FIGURES,
-        config=config,
-        zoo=plan.used_rows,
+        decided_by=decided.param(plan, "draw_figures"),
     script:
         "../scripts/draw_figures.py"

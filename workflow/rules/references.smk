@@ -1,6 +1,6 @@
 """Reference images: drawn, cropped, and written with their manifest."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule prepare_references:
@@ -12,10 +12,6 @@ rule prepare_references:
     conda:
         "../../envs/metamers.yaml"
     params:
-        revision=revisions.REFERENCES,
-        data=deciding["data"],
-        preprocessing=deciding["preprocessing"],
-        draw=lookup(dpath="references/{references}", within=deciding),
-        seed=config["seed"],
+        decided_by=decided.param(plan, "prepare_references"),
     script:
         "../scripts/prepare_references.py"

@@ -1,6 +1,6 @@
 """Metamers: one file per condition and shard of the reference images."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule synthesize_metamers:
@@ -26,14 +26,7 @@ rule synthesize_metamers:
     resources:
         gpu=1,
     params:
-        revision=revisions.SYNTHESIS,
-        models=plan.members,
-        depth=lookup(dpath="stages/{stage}", within=deciding),
-        bound=lookup(dpath="bounds/{bound}", within=deciding),
-        recipe=plan.settings,
-        # What decides the metamers' bits: the rest of the section may change without new ones.
-        engine=revisions.reproducibility_settings(deciding["engine"]),
-        seed=config["seed"],
+        decided_by=decided.param(plan, "synthesize_metamers"),
         # Outside the outputs: Snakemake deletes those of a job that fails.
         checkpoint=f"{RUN}/checkpoints/{CONDITION}/{{shard}}.safetensors",
     script:

@@ -1,6 +1,6 @@
 """Weights: fetched where there is a network, verified, and noted for the jobs that need them."""
 
-from metamers.config import revisions
+from metamers.config import decided
 
 
 rule fetch_weights:
@@ -13,6 +13,6 @@ rule fetch_weights:
     conda:
         "../../envs/metamers.yaml"
     params:
-        row=plan.row,
+        decided_by=decided.param(plan, "fetch_weights"),
     script:
         "../scripts/fetch_weights.py"

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from metamers import snakemake_script
 from metamers.analysis import tabulate
+from metamers.config import integrity
 from metamers.storage import provenance
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
-config = snakemake.params.config
-found = tabulate.compare_with_paper(snakemake.input, config, snakemake.params.zoo)
+config = job.plan.config
+found = tabulate.compare_with_paper(snakemake.input, config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(config))
 Path(snakemake.output.numbers).write_text(
     tabulate.comparison_page(found["paper_comparison"], config)
@@ -17,3 +17,4 @@ Path(snakemake.output.numbers).write_text(
 Path(snakemake.output.page).write_text(
     tabulate.claims_page(found["claims"], config, found["claims_multiverse"])
 )
+job.finish()

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.figures import registry
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
 inputs = registry.FigureInputs.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,
-    snakemake.params.config,
-    snakemake.params.zoo,
+    job.plan.config,
+    job.plan.used_rows,
 )
 registry.save_all([Path(svg).with_suffix("") for svg in snakemake.output.svg], inputs)
+job.finish()

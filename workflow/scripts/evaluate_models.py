@@ -4,31 +4,37 @@ from pathlib import Path
 
 from metamers import snakemake_script
 from metamers.analysis import tabulate
+from metamers.config import integrity
 from metamers.evaluation import evaluators
 from metamers.execution import devices
+from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
 from metamers.storage.cache import ResultCache
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
+plan, decides = job.plan, job.decided_by
+draws = plan.batch_references(snakemake.wildcards)
+with devices.acquire_device(plan.config["engine"]["device"]) as device:
     found = evaluators.evaluate(
         evaluators.subjects(
-            snakemake.params.conditions,
+            decides["conditions"],
             snakemake.input.metamers,
-            dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
-            snakemake.params.stages,
-            len(snakemake.params.shards),
-            snakemake.params.with_power,
+            dict(zip(draws, snakemake.input.references, strict=True)),
+            decides["stages"],
+            len(plan.shards),
+            decides["with_power"],
         ),
-        snakemake.params.models,
+        plan.evaluators(snakemake.wildcards),
+        survey.contents(decides["models"], snakemake.input.weights),
         ResultCache(Path(snakemake.params.store)),
-        cache_folder(snakemake.config["weights_cache"]),
+        cache_folder(plan.config["weights_cache"]),
         device,
-        snakemake.config["evaluation"]["batch_size"],
-        snakemake.params.chunk_size,
-        snakemake.params.revision,
-        snakemake.params.seed,
+        plan.config["evaluation"]["batch_size"],
+        decides["chunk_size"],
+        decides["revision"],
+        decides["seed"],
     )
 tabulate.write_all(found, snakemake.output)
+job.finish()

@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
-from metamers import snakemake_script
-from metamers.models.weights import survey
+from metamers.config import integrity
+from metamers.models.weights import contents, survey
 from metamers.models.weights.cache import cache_folder
 from metamers.models.zoo import ModelSpec
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
-spec = ModelSpec.of(snakemake.params.row)
-note = survey.fetch_one(spec.name, spec.weights, cache_folder(snakemake.config["weights_cache"]))
+row = job.plan.row(snakemake.wildcards)
+spec, cache = ModelSpec.of(row), cache_folder(job.plan.config["weights_cache"])
+note = survey.fetch_one(spec.name, spec.weights, cache) | contents.of(row, cache)
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))
+job.finish()

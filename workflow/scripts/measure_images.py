@@ -3,29 +3,35 @@
 from pathlib import Path
 
 from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.evaluation import image_metrics
 from metamers.evaluation.evaluators import subjects
 from metamers.execution import devices
+from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
 from metamers.storage.cache import ResultCache
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
-with devices.acquire_device(snakemake.config["engine"]["device"]) as device:
+plan, decides = job.plan, job.decided_by
+draws = plan.batch_references(snakemake.wildcards)
+with devices.acquire_device(plan.config["engine"]["device"]) as device:
     rows = image_metrics.measure(
         subjects(
-            snakemake.params.conditions,
+            decides["conditions"],
             snakemake.input.metamers,
-            dict(zip(snakemake.params.references, snakemake.input.references, strict=True)),
+            dict(zip(draws, snakemake.input.references, strict=True)),
             {},
-            len(snakemake.params.shards),
+            len(plan.shards),
         ),
-        snakemake.params.networks,
+        plan.rows(plan.feature_networks),
+        survey.contents(decides["networks"], snakemake.input.weights),
         ResultCache(Path(snakemake.params.store)),
-        cache_folder(snakemake.config["weights_cache"]),
+        cache_folder(plan.config["weights_cache"]),
         device,
-        snakemake.params.revision,
+        decides["revision"],
     )
 tables.write(tables.IMAGE_METRICS, rows, snakemake.output[0])
+job.finish()

@@ -2,18 +2,19 @@
 
 from dataclasses import asdict
 
-from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.images import references
 from metamers.storage import tables
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
 rows, pixels = references.prepare(
-    snakemake.params.data,
-    snakemake.params.preprocessing,
+    job.plan.config["data"],
+    job.decided_by["preprocessing"],
     snakemake.wildcards.references,
-    snakemake.params.draw,
-    snakemake.params.seed,
+    job.decided_by["draw"],
+    job.decided_by["seed"],
 )
 references.save(snakemake.output.images, [row.image_id for row in rows], pixels)
 tables.write(tables.REFERENCES, map(asdict, rows), snakemake.output.manifest)
+job.finish()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from metamers import snakemake_script
-from metamers.config import validation
+from metamers.config import integrity
 from metamers.config.plan import Condition
 from metamers.evaluation import accuracy
 from metamers.execution import checkpoints, runner
@@ -13,37 +13,38 @@ from metamers.images import references
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import metamers, tables
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake, gate=("answers", "manifest"))
 snakemake_script.prepare_torch(snakemake.threads)
 
-plan = validation.plan_of(snakemake.config, Path(snakemake.scriptdir).resolve().parents[1])
+plan, decides = job.plan, job.decided_by
 accuracy.require(
     accuracy.check(
         tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),
         tables.read(tables.REFERENCES, snakemake.input.manifest),
         plan.used_rows,
-        snakemake.config["accuracy_gate"],
+        plan.config["accuracy_gate"],
     )
 )
 spec = SynthesisSpec(
     condition=Condition.of(snakemake.wildcards),
-    models=snakemake.params.models,
-    depth=snakemake.params.depth,
-    bound=snakemake.params.bound,
-    recipe=snakemake.params.recipe,
-    seed=snakemake.params.seed,
+    models=plan.members(snakemake.wildcards),
+    depth=decides["depth"],
+    bound=decides["bound"],
+    recipe=decides["recipe"],
+    seed=decides["seed"],
     shard=snakemake.wildcards.shard,
-    revision=snakemake.params.revision,
+    revision=decides["revision"],
 )
 checkpoint = Path(snakemake.params.checkpoint)
 outputs = runner.run(
     spec,
-    ExecutionSettings(**snakemake.config["engine"]),
+    ExecutionSettings(**plan.config["engine"]),
     *references.load(snakemake.input.references),
-    cache_folder(snakemake.config["weights_cache"]),
+    cache_folder(plan.config["weights_cache"]),
     checkpoint,
 )
 metamers.save(snakemake.output.metamers, outputs.metamers)
 tables.write(tables.TRACES, outputs.trace, snakemake.output.trace)
 tables.write(tables.GRADIENT_AGREEMENT, outputs.agreement, snakemake.output.agreement)
+job.finish()
 checkpoints.remove(checkpoint)

@@ -1,10 +1,11 @@
 """Gather how far the gradients of each set's models agreed."""
 
-from metamers import snakemake_script
+from metamers.config import integrity
 from metamers.storage import provenance, tables
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
 found = tables.read(tables.GRADIENT_AGREEMENT, snakemake.input, categories=True)
-stamp = provenance.stamp(snakemake.params.config)
+stamp = provenance.stamp(job.plan.config)
 tables.write(tables.GRADIENT_AGREEMENT, found, snakemake.output[0], stamp)
+job.finish()

@@ -1,12 +1,12 @@
 """Gather image metrics, similarity, likeness, losses and traces of all conditions."""
 
-from metamers import snakemake_script
 from metamers.analysis import tabulate
+from metamers.config import integrity
 from metamers.storage import provenance, tables, traces
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
-stamp = provenance.stamp(snakemake.params.config)
+stamp = provenance.stamp(job.plan.config)
 found = {
     name: tables.read(tables.TABLES[name], snakemake.input[name], categories=True)
     for name in ("image_metrics", "similarity", "likeness", "power")
@@ -21,3 +21,4 @@ tables.write_parts(
     apart=(*tables.CONDITION_KEY, "image_id"),
     provenance=stamp,
 )
+job.finish()

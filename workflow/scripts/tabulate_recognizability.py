@@ -1,16 +1,17 @@
 """Judge the evaluators' answers, and write the tables on recognizability."""
 
-from metamers import snakemake_script
 from metamers.analysis import tabulate
+from metamers.config import integrity
 from metamers.storage import provenance, tables
 
-snakemake_script.start_logging(snakemake)
+job = integrity.begin(snakemake)
 
 found = tabulate.recognizability(
     tables.read(tables.PREDICTIONS, snakemake.input.predictions),
     tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.reference_predictions),
     tables.read(tables.REFERENCES, snakemake.input.references),
-    snakemake.params.config,
-    snakemake.params.zoo,
+    job.plan.config,
+    job.plan.used_rows,
 )
-tabulate.write_all(found, snakemake.output, provenance.stamp(snakemake.params.config))
+tabulate.write_all(found, snakemake.output, provenance.stamp(job.plan.config))
+job.finish()

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from metamers import __version__
-from metamers.cli import claims, doctor, experiment, export, make, plan, summary, weights, zoo
+from metamers.cli import (
+    claims,
+    doctor,
+    experiment,
+    export,
+    make,
+    plan,
+    summary,
+    verify,
+    weights,
+    zoo,
+)
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -25,6 +36,7 @@ app.add_typer(claims.app)
 app.add_typer(make.app)
 app.add_typer(export.app)
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(verify.app)
 
 
 def _show_version(wanted: bool) -> None:

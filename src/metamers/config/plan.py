@@ -173,6 +173,10 @@ class Plan:
         """
         return [{"name": name, "label": name} | _essential(self.zoo[name]) for name in names]
 
+    def identities(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return of the zoo's rows what decides results: no words, and no place of a file."""
+        return [{"name": name} | _identity(self.zoo[name]) for name in names]
+
     def members(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for the members of a model set, in their order."""
         return self.rows(self.model_sets[wildcards["model_set"]])
@@ -343,3 +347,11 @@ def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
     weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
     kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
     return kept | {"weights": weights}
+
+
+def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in _essential(row).items() if k not in ("family", "training")}
+    # The content of a local file counts (`metamers.models.weights.contents`), not where it lies.
+    local = row["weights"]["source"] == "local"
+    unnamed = ("path", "file") if local else ()
+    return kept | {"weights": {k: v for k, v in kept["weights"].items() if k not in unnamed}}

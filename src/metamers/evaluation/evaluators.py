@@ -216,6 +216,7 @@ def predict_references(
 def evaluate(
     subjects: Sequence[ConditionImages],
     evaluators: Sequence[Mapping[str, Any]],
+    contents: Mapping[str, Mapping[str, Any]],
     store: ResultCache,
     cache: Path,
     device: torch.device,
@@ -229,11 +230,12 @@ def evaluate(
     They are ``predictions``, ``similarity``, ``likeness`` and ``power``.
 
     What the store has is taken from it; only the rest is computed, and a model that is not
-    needed is not loaded.
+    needed is not loaded. ``contents`` says by name what decides a model's answers, its weights
+    included (`metamers.models.weights.survey.contents`).
     """
     parts: dict[str, list[pd.DataFrame]] = {}
     for row in evaluators:
-        made_with = dict(row) | {"chunk_size": chunk_size}
+        made_with = dict(contents[row["name"]]) | {"chunk_size": chunk_size}
         missing = [s for s in subjects if not store.has(s.key(made_with, revision, seed))]
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
         if missing:

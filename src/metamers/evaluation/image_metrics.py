@@ -22,6 +22,7 @@ BATCH_SIZE = 8
 def measure(
     subjects: Sequence[ConditionImages],
     networks: Sequence[Mapping[str, Any]],
+    contents: Mapping[str, Mapping[str, Any]],
     store: ResultCache,
     cache: Path,
     device: torch.device,
@@ -35,6 +36,8 @@ def measure(
         The conditions.
     networks
         Rows of the zoo whose features serve for Fréchet, kernel and perceptual distances.
+    contents
+        What decides a network's features, by name (`metamers.models.weights.survey.contents`).
     store
         What it has is taken from it.
     cache
@@ -44,7 +47,7 @@ def measure(
     made_with = {
         "metrics": sorted(tools.metrics),
         "missing": sorted(tools.missing),
-        "networks": [dict(row) for row in networks],
+        "networks": [dict(contents[row["name"]]) for row in networks],
     }
     parts = []
     for subject in subjects:

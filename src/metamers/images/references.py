@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metamers import seals
 from metamers.files import write_atomically
 from metamers.images import crops
 from metamers.images.classes import wnids
@@ -136,6 +137,35 @@ def prepare(
     return rows, np.stack(squares)
 
 
+def contents(
+    data: Mapping[str, Any], name: str, draw_settings: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """Return the number of photographs that a named draw takes, and one sha256 of them all.
+
+    In it are each photograph's id, name, label and bytes, not where the source lies. The
+    parameters are those of `prepare`.
+
+    Raises
+    ------
+    ImagesError
+        If the source or the draw cannot be had.
+    UnreadableImageError
+        If a photograph cannot be read.
+    """
+    drawn = draw(candidates(data), draw_settings, seed, name)
+    rows = [
+        [
+            image.image_id,
+            image.source,
+            image.label,
+            hashlib.sha256(read_bytes(image.path)).hexdigest(),
+        ]
+        for image in drawn
+    ]
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    return {"number": len(rows), "sha256": digest}
+
+
 def save(path: str | Path, ids: Sequence[str], pixels: NDArray[np.uint8]) -> None:
     """Write images and their ids into a safetensors file, whole or not at all.
 
@@ -161,7 +191,9 @@ def save(path: str | Path, ids: Sequence[str], pixels: NDArray[np.uint8]) -> Non
     if len(ids) != len(pixels) or len(set(ids)) != len(ids):
         raise ValueError(f"{path}: {len(set(ids))} different ids for {len(pixels)} images")
     metadata = {"image_ids": json.dumps(list(ids), ensure_ascii=False)}
-    write_atomically(path, serialized({"pixels": np.ascontiguousarray(pixels)}, metadata))
+    content = serialized({"pixels": np.ascontiguousarray(pixels)}, metadata)
+    write_atomically(path, seals.sealed_safetensors(content, path))
+    seals.seal(path)
 
 
 def load(path: str | Path) -> tuple[list[str], Tensor]:

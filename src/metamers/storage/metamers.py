@@ -15,6 +15,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from metamers import seals
 from metamers.files import write_atomically
 
 # Arrays with a row for each image.
@@ -66,7 +67,9 @@ def save(path: str | Path, metamers: Metamers) -> None:
         "models": json.dumps(list(metamers.models)),
         "notes": json.dumps(metamers.notes, sort_keys=True),
     }
-    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    content = safetensors.torch.save(tensors, metadata)
+    write_atomically(path, seals.sealed_safetensors(content, path))
+    seals.seal(path)
 
 
 def load(paths: str | Path | Sequence[str | Path]) -> Metamers:

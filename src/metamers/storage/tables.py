@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metamers import seals
 from metamers.storage.columns import (
     COMPARISONS,
     CONDITION,
@@ -207,6 +208,9 @@ def write_parts(
                 raise ValueError(f"{path}: two parts of table {table.name!r} have {min(own & met)}")
             met |= own
             _append(writer, frame[schema.names], schema)
+        own_notes = seals.notes_for(path)
+        writer.add_key_value_metadata({f"metamers.{k}": v for k, v in own_notes.items()})
+    seals.seal(path)
 
 
 def _append(writer: pq.ParquetWriter, frame: pd.DataFrame, schema: pa.Schema) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from metamers.models.weights import verification
 from metamers.models.weights.cache import fetch, locate, missing_table, target
@@ -77,6 +79,26 @@ def fetch_one(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
     path = fetch(weights, cache)
     digest = verification.check(path, weights, "", cache / "verified")
     return {"model": model, "file": path.name, "sha256": digest}
+
+
+def contents(
+    models: Iterable[Mapping[str, Any]], notes: Iterable[str | Path]
+) -> dict[str, dict[str, Any]]:
+    """Return what decides the answers of each model, by name, weights' contents and code included.
+
+    Parameters
+    ----------
+    models
+        Rows without the place of any file (`metamers.config.plan.Plan.identities`).
+    notes
+        The file of each, which holds what `fetch_one` returned.
+    """
+    found = {}
+    for model, path in zip(models, notes, strict=True):
+        said = json.loads(Path(path).read_bytes())
+        decides = {key: said[key] for key in ("sha256", "seed", "code") if key in said}
+        found[model["name"]] = dict(model) | {"contents": decides}
+    return found
 
 
 def refuse_shared_names(rows: Mapping[str, WeightsRow]) -> None:

@@ -1,0 +1,327 @@
+"""Whether the files of a run answer to its configuration: whole, in their place, not outdated.
+
+Each job asks this of its inputs before it begins (`begin`), and `metamers verify` of a whole run.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from metamers import seals, snakemake_script
+from metamers.config import decided, revisions, validation
+from metamers.config.plan import Plan
+from metamers.files import sha256_of
+from metamers.seals import Record, SealError
+from metamers.storage import provenance
+
+RESULTS = Path("results")
+# What the workflow keeps in a run's folder that is no result, and what Snakemake puts there.
+_KEPT = ("checkpoints", "store", "set_aside")
+_REPORT = "report.html"
+_VERIFIED = "verified-"
+_OUTSIDE = "../"
+_MOST_DIFFERENCES = 6
+
+
+class IntegrityError(ValueError):
+    """A file is not what the configuration makes; the message names it and says what to type."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file that does not answer to the configuration.
+
+    Attributes
+    ----------
+    path
+        In the run's folder.
+    kind
+        ``damaged``, ``foreign``, ``stale``, ``missing``; or ``left over``: the plan does not have
+        it, which is no error.
+    reason
+        What differs.
+    """
+
+    path: str
+    kind: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it as a line."""
+        return f"{self.path}: {self.kind}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that has begun: its plan, and what decides its files."""
+
+    plan: Plan
+    decided_by: Mapping[str, Any]
+    outputs: Sequence[str]
+
+    def finish(self) -> None:
+        """Put record and seal into the pages and pictures among the outputs.
+
+        Raises
+        ------
+        IntegrityError
+            If an output carries no seal, since it was written in another way.
+        """
+        for path in self.outputs:
+            if Path(path).suffix not in (".parquet", ".safetensors"):
+                seals.seal_page(path)
+            try:
+                seals.opened(path)
+            except SealError as error:
+                raise IntegrityError(f"{path} was written without a record: {error}") from error
+
+
+def begin(snakemake: Any, gate: Iterable[str] = ()) -> Job:  # noqa: ANN401
+    """Begin a job: open its log, check its inputs, and let its outputs carry what made them.
+
+    Parameters
+    ----------
+    snakemake
+        As scripts have it; its parameter `decided_by` is of `metamers.config.decided.param`.
+    gate
+        Names of inputs that decide whether the job may run, and nothing of its result.
+
+    Raises
+    ------
+    IntegrityError
+        If an input is damaged, foreign or stale.
+    """
+    snakemake_script.start_logging(snakemake)
+    base = Path(snakemake.scriptdir).resolve().parents[1]
+    plan = Plan.from_config(snakemake.config, validation.rows_of(snakemake.config, base))
+    inspector = Inspector(plan, RESULTS / plan.run)
+    inspector.require(snakemake.input)
+    beside = {path for name in gate for path in _listed(snakemake.input[name])}
+    decides = snakemake.params.decided_by
+    record = {
+        "rule": snakemake.rule,
+        "wildcards": dict(snakemake.wildcards),
+        "decided_by": decides,
+        "inputs": inspector.inputs([path for path in snakemake.input if path not in beside]),
+    }
+    outputs = [str(path) for path in snakemake.output]
+    seals.expect({p: Record(path=place(p, inspector.folder), **record) for p in outputs})
+    sweep(outputs)
+    return Job(plan, decides, outputs)
+
+
+def advice(found: Sequence[Finding], folder: Path) -> str:
+    """Return the message for findings, with what to type."""
+    lines = "\n".join(f"  {finding}" for finding in found)
+    return (
+        f"{len(found)} file{'s' * (len(found) > 1)} in {folder} do not answer to the "
+        f"configuration:\n{lines}\n"
+        f"'metamers verify {folder} --repair' (with the run's --configfile) removes them; the next "
+        "run makes them anew, and what follows from them (docs/troubleshooting.md#verification)"
+    )
+
+
+class Inspector:
+    """Compares files of a run with what its plan expects; each is read once."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        self._expected: dict[str, Mapping[str, Any]] = {}
+        self._records: dict[str, Record] = {}
+        self._seals: dict[str, str | None] = {}
+
+    def require(self, paths: Iterable[str | Path]) -> None:
+        """Raise `IntegrityError` if one of the files is not what the plan expects."""
+        found = [finding for path in paths for finding in self.of(path)]
+        if found:
+            raise IntegrityError(advice(found, self.folder))
+
+    def of(self, path: str | Path) -> list[Finding]:
+        """Return what is wrong with a file; one from outside of the run's folder has no record."""
+        name = place(path, self.folder)
+        if name.startswith(_OUTSIDE):
+            return []
+        try:
+            record, self._seals[name] = seals.opened(path)
+        except FileNotFoundError:
+            return [Finding(name, "missing", "there is no such file")]
+        except (OSError, SealError) as error:
+            return [Finding(name, "damaged", str(error))]
+        if record.path != name:
+            return [Finding(name, "foreign", f"it was written as {record.path}")]
+        self._records[name] = record
+        try:
+            expected = self._of_job(record)
+        except LookupError as error:
+            return [Finding(name, "left over", f"nothing in the configuration makes it ({error})")]
+        changes = [*differences(record.decided_by, expected), *self._changed_inputs(record)]
+        more = len(changes) - _MOST_DIFFERENCES
+        shown = [*changes[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
+        return [Finding(name, "stale", "; ".join(shown))] if changes else []
+
+    def inputs(self, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return the seal of each file, found right before; of a source, what decided it, too."""
+        found: dict[str, dict[str, Any]] = {}
+        for name in [place(path, self.folder) for path in paths]:
+            found[name] = {"seal": self._seal(name)}
+            if name in self._records and not self._records[name].inputs:
+                found[name]["decided_by"] = self._records[name].decided_by
+        return found
+
+    def _of_job(self, record: Record) -> Mapping[str, Any]:
+        key = json.dumps([record.rule, dict(record.wildcards)], sort_keys=True)
+        if key not in self._expected:
+            self._expected[key] = decided.by(self.plan, record.rule, record.wildcards)
+        return self._expected[key]
+
+    def _changed_inputs(self, record: Record) -> Iterator[str]:
+        for name, was in record.inputs.items():
+            now = self._seal(name)
+            if now is not None and now != was["seal"]:
+                yield f"it was made from another {name}"
+
+    def _seal(self, name: str) -> str | None:
+        """Return the seal of a file as it is now, or its sha256; None if it cannot be had here."""
+        if name not in self._seals:
+            of = sha256_of if name.startswith(_OUTSIDE) else seals.seal_of
+            try:
+                self._seals[name] = of(self.folder / name)
+            except (OSError, SealError):
+                self._seals[name] = None
+        return self._seals[name]
+
+
+def differences(met: Any, expected: Any, key: str = "") -> Iterator[str]:  # noqa: ANN401
+    """Yield each value that differs, with its key; of None nothing is known, and all fits."""
+    if expected is None and key:
+        return
+    if isinstance(met, Mapping) and isinstance(expected, Mapping):
+        for name in dict.fromkeys([*expected, *met]):
+            inner = f"{key}.{name}" if key else str(name)
+            if name not in expected or name not in met:
+                lacks = "the file" if name not in met else "the configuration"
+                yield f"{lacks} has no {inner}"
+            else:
+                yield from differences(met[name], expected[name], inner)
+    elif met != expected:
+        yield f"{key} is {_short(met)}, expected {_short(expected)}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:50]}…{text[-20:]}"
+
+
+def results(folder: Path) -> list[Path]:
+    """Return the files in a run's folder that jobs have written as results, by name."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and path.relative_to(folder).parts[0] not in _KEPT
+        and not path.name.startswith(".")
+        and path.relative_to(folder).as_posix() != _REPORT
+    ]
+
+
+def inspect_run(plan: Plan, folder: Path) -> list[Finding]:
+    """Return what is wrong with the files of a run's folder, and what is left over in it.
+
+    Which files there should be, a finished run has written down. Of an unfinished one, the files
+    that are there are looked at, and the inputs that they name.
+    """
+    inspector = Inspector(plan, folder)
+    there = {place(path, folder): path for path in results(folder)}
+    expected = _expected(plan, folder)
+    if expected is None:
+        named = (name for path in there.values() for name in _named(path))
+        expected = {name for name in there if not name.startswith(_VERIFIED)} | set(named)
+    found = [finding for name in sorted(expected) for finding in inspector.of(folder / name)]
+    reason = "nothing in the configuration makes it"
+    return found + [Finding(name, "left over", reason) for name in sorted(set(there) - expected)]
+
+
+def _expected(plan: Plan, folder: Path) -> set[str] | None:
+    """Return the files of a finished run; None if it is not finished."""
+    try:
+        record, _ = seals.opened(folder / verification(plan))
+    except (OSError, SealError):
+        return None
+    return {*record.inputs, record.path}
+
+
+def _named(path: Path) -> list[str]:
+    """Return the inputs in the run's folder that a file says it was made from."""
+    try:
+        inputs = seals.opened(path)[0].inputs
+    except (OSError, SealError):
+        return []
+    return [name for name in inputs if not name.startswith(_OUTSIDE)]
+
+
+def set_aside(folder: Path, findings: Iterable[Finding]) -> Path | None:
+    """Move what is wrong into a folder of its own within the run's; None if there is nothing.
+
+    Nothing is lost where it was the configuration that was wrong.
+    """
+    aside = folder / "set_aside" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    moved = [finding.path for finding in findings if (folder / finding.path).exists()]
+    for name in moved:
+        (aside / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).replace(aside / name)
+    return aside if moved else None
+
+
+def verification(plan: Plan) -> str:
+    """Return the name of the file that says that a run was verified, of this configuration alone.
+
+    So Snakemake verifies whatever it finds anew once the configuration is another, even where it
+    knows nothing of how the files came about.
+    """
+    steps = {name: getattr(revisions, name) for name in dir(revisions) if name.isupper()}
+    digest = provenance.digest([decided.by(plan, "verify_results", {}), steps])
+    return f"{_VERIFIED}{digest}.json"
+
+
+def other_verifications(plan: Plan, folder: Path) -> list[Path]:
+    """Return the files that say so of other configurations."""
+    return [p for p in folder.glob(f"{_VERIFIED}*.json") if p.name != verification(plan)]
+
+
+def sweep(paths: Iterable[str | Path]) -> None:
+    """Remove the drafts of files that attempts which were killed have left beside them."""
+    for path in map(Path, paths):
+        for draft in path.parent.glob(f".{escape(path.name[:200])}.*.tmp"):
+            _remove(draft)
+
+
+def sweep_run(folder: Path) -> list[Path]:
+    """Remove all drafts in a run's folder, where no job may be at work, and return them."""
+    drafts = sorted(folder.rglob(".*.tmp"))
+    for draft in drafts:
+        _remove(draft)
+    return drafts
+
+
+def _remove(draft: Path) -> None:
+    logging.info("removing %s, which an attempt that was killed has left", draft)
+    shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
+
+
+def place(path: str | Path, folder: Path) -> str:
+    """Return a file's path relative to the run's folder."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def _listed(value: Any) -> list[str]:  # noqa: ANN401
+    return [value] if isinstance(value, str) else list(value)
