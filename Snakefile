@@ -37,6 +37,7 @@ wildcard_constraints:
     shard=r"\d{3}-of-\d{3}",
     batch=r"\d{3}-of-\d{3}",
     evaluators=r"\d{2}-of-\d{2}",
+    models=r"\d{2}-of-\d{2}",
     model="|".join(plan.zoo),
 
 

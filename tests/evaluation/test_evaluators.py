@@ -12,7 +12,6 @@ from fixtures import ROOT
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
-from metamers.analysis import tabulate
 from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
 from metamers.evaluation.similarity import activations, distances
@@ -141,9 +140,6 @@ def test_tables_of_an_evaluation_are_as_declared(photographs, tmp_path):
         tables.write(tables.TABLES[name], frame, tmp_path / f"{name}.parquet")
     assert len(found["predictions"]) == 10
     assert found["likeness"]["member"].all()
-    success = tabulate.success(found["likeness"])
-    tables.write(tables.SUCCESS, success, tmp_path / "success.parquet")
-    assert set(success["model"]) == {"squeezenet1_1"}
 
 
 def test_what_exists_is_not_computed_again(photographs, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from metamers.config.plan import Plan
 from metamers.evaluation import evaluators
 from metamers.images import references
 from metamers.models import zoo
-from metamers.storage import metamers, provenance
+from metamers.storage import metamers, provenance, tables
 from metamers.storage.metamers import Metamers
 
 SIDE = 64
@@ -54,12 +54,40 @@ def write(folder):
             _answers(rng, ids, judge).assign(**condition.columns())
             for judge in config["evaluators"]
         ]
-    found = tabulate.recognizability(
-        pd.concat(predictions), pd.concat(answers), manifest, config, plan.used_rows
-    )
+    raw = {
+        "references": manifest,
+        "reference_predictions": pd.concat(answers),
+        "predictions": pd.concat(predictions),
+        "image_metrics": pd.DataFrame(columns=tables.IMAGE_METRICS.schema.names),
+    } | _baselines(plan, ids)
+    found = tabulate.recognizability(raw, config, plan.used_rows)
     paths = {name: run / f"tables/{name}.parquet" for name in found}
     tabulate.write_all(found, paths, provenance.stamp(config))
     return run
+
+
+def _baselines(plan, ids):
+    """Return likeness beyond that of unrelated images, and what it is held against."""
+    alike = {"member": True, "relative_l2": 0.1, "spearman": 0.9, "snr": 20.0}
+    alike |= {"percentile_l2": 0.0, "percentile_spearman": 0.0}
+    likeness = [
+        pd.DataFrame(c.columns() | alike | {"image_id": ids, "evaluator": model})
+        for c in plan.conditions
+        for model in plan.model_sets[c.model_set]
+    ]
+    counts = {"n_images": 52, "n_photographs": 13, "n_pairs": 2496}
+    pairs = {"spearman": 0.5, "snr": 6.0, "spearman_median": 0.1, "snr_median": 0.0}
+    ceiling = {"references": "photographs", "change": "flip", "label_space": "1000"}
+    ceiling |= {"n_images": len(ids), "agreement": 0.9, "low": 0.7, "high": 1.0}
+    return {
+        "likeness": pd.concat(likeness),
+        "null_distribution": pd.DataFrame(
+            {"model": model, "stage": stage} | counts | pairs
+            for model in plan.models
+            for stage in plan.depths
+        ),
+        "ceiling": pd.DataFrame(ceiling | {"evaluator": model} for model in plan.models),
+    }
 
 
 def _answers(rng, ids, judge):

@@ -18,6 +18,21 @@ rule tabulate_recognizability:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        likeness=expand(
+            f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
+            batch=plan.batches,
+            evaluators=plan.evaluator_groups,
+        ),
+        image_metrics=expand(
+            f"{RUN}/measurements/image_metrics/{{batch}}.parquet", batch=plan.batches
+        ),
+        null_distribution=expand(
+            f"{RUN}/measurements/null_distribution/{{models}}.parquet",
+            models=plan.model_groups,
+        ),
+        ceiling=expand(
+            f"{RUN}/measurements/ceiling/{{models}}.parquet", models=plan.model_groups
+        ),
     output:
         **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:
@@ -56,7 +71,6 @@ rule tabulate_measurements:
         image_metrics=f"{RUN}/tables/image_metrics.parquet",
         similarity=f"{RUN}/tables/similarity.parquet",
         likeness=f"{RUN}/tables/likeness.parquet",
-        success=f"{RUN}/tables/success.parquet",
         power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",

@@ -50,6 +50,29 @@ rule check_accuracy:
         "../scripts/check_accuracy.py"
 
 
+rule measure_baselines:
+    input:
+        pool=f"{RUN}/null_pool/images.safetensors",
+        references=expand(
+            f"{RUN}/references/{{references}}.safetensors", references=plan.reference_sets
+        ),
+        weights=plan.of_group(f"{RUN}/weights/{{model}}.json"),
+    output:
+        null_distribution=f"{RUN}/measurements/null_distribution/{{models}}.parquet",
+        ceiling=f"{RUN}/measurements/ceiling/{{models}}.parquet",
+    log:
+        f"{LOGS}/measure_baselines/{{models}}.log",
+    conda:
+        "../../envs/metamers.yaml"
+    threads: 1
+    resources:
+        gpu=1,
+    params:
+        decided_by=decided.param(plan, "measure_baselines"),
+    script:
+        "../scripts/measure_baselines.py"
+
+
 rule evaluate_models:
     input:
         metamers=plan.of_batch(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),

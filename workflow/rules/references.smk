@@ -15,3 +15,17 @@ rule prepare_references:
         decided_by=decided.param(plan, "prepare_references"),
     script:
         "../scripts/prepare_references.py"
+
+
+rule prepare_null_pool:
+    output:
+        images=f"{RUN}/null_pool/images.safetensors",
+        manifest=f"{RUN}/null_pool/images.parquet",
+    log:
+        f"{LOGS}/prepare_null_pool.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        decided_by=decided.param(plan, "prepare_null_pool"),
+    script:
+        "../scripts/prepare_null_pool.py"

@@ -11,7 +11,6 @@ found = {
     name: tables.read(tables.TABLES[name], snakemake.input[name], categories=True)
     for name in ("image_metrics", "similarity", "likeness", "power")
 }
-found["success"] = tabulate.success(found["likeness"])
 found["optimisation"] = tabulate.losses(snakemake.input.metamers)
 tabulate.write_all(found, snakemake.output, stamp)
 tables.write_parts(

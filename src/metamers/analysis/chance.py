@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metamers.analysis.recognition import ANSWERS
 from metamers.images import crops
 from metamers.storage import tables
+from metamers.storage.columns import ANSWERS
 
 
 def chance(reference_predictions: pd.DataFrame) -> pd.DataFrame:

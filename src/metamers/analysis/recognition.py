@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from metamers.storage.columns import ANSWERS
 from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
 
 Members = Mapping[str, Sequence[str]]
 
-ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
 _LABEL = {"1000": "label", "16_mean": "category", "16_first": "category"}
 _IMAGE = ["references", "image_id"]
 

@@ -71,8 +71,13 @@ class RecognitionMatrix:
         return self.condition.columns() | {"rule": self.rule, "label_space": self.label_space}
 
 
-def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
+def cells(recognition: pd.DataFrame, *, selected: bool = False) -> list[RecognitionMatrix]:
     """Return the matrices of a frame with the columns of the table `recognition`.
+
+    Parameters
+    ----------
+    selected
+        Images were chosen, so that photographs may have lost some of their crops.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def cells(recognition: pd.DataFrame) -> list[RecognitionMatrix]:
     """
     by = [*CONDITION_KEY, "rule", "label_space"]
     grouped = recognition.groupby(by, observed=True, sort=True)
-    return [_cell(key, rows) for key, rows in grouped]
+    return [_cell(key, rows, selected) for key, rows in grouped]
 
 
 def select(
@@ -151,7 +156,7 @@ def contrast(
     return names, one.recognised[chosen] - mean
 
 
-def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> RecognitionMatrix:
+def _cell(key: tuple[Any, ...], rows: pd.DataFrame, selected: bool) -> RecognitionMatrix:
     evaluator, evaluators = pd.factorize(rows["evaluator"], sort=True)
     image, images = pd.factorize(rows["image_id"], sort=True)
     shape = (len(evaluators), len(images))
@@ -166,7 +171,7 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> RecognitionMatrix:
     for name, flag in flags.items():
         flag[evaluator] = rows[name]
     names = tuple(map(str, key))
-    photographs, shares = _by_photograph(list(map(str, images)), recognised)
+    photographs, shares = _by_photograph(list(map(str, images)), recognised, selected)
     return RecognitionMatrix(
         Condition(*names[:-2]),
         names[-2],
@@ -180,14 +185,14 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame) -> RecognitionMatrix:
 
 
 def _by_photograph(
-    images: Sequence[str], recognised: NDArray[np.float32]
+    images: Sequence[str], recognised: NDArray[np.float32], selected: bool
 ) -> tuple[tuple[str, ...], NDArray[np.float32]]:
     """Return the photographs that images are of, and the mean over the images of each."""
     if not any(map(crops.is_crop, images)):
         return tuple(images), recognised
     photograph = crops.photographs(images)
     number = np.bincount(photograph)
-    if len(set(number)) > 1:
+    if len(set(number)) > 1 and not selected:
         raise ValueError(
             f"photographs have from {number.min()} to {number.max()} crops; all need "
             "as many, so that their means count alike"

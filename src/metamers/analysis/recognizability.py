@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from metamers.analysis.recognition_matrix import (
     contrast,
     select,
 )
+from metamers.config.plan import Condition
 from metamers.storage import tables
 
 
@@ -50,25 +52,71 @@ def recognizability(
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
-def by_set(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0) -> pd.DataFrame:
+def by_set(
+    recognition: pd.DataFrame,
+    experiments: Experiments,
+    seed: int = 0,
+    successes: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
     `held_out` leaves out the members and the models with the weights of one. A group without
     evaluators has no row. The interval resamples images and evaluators.
+
+    Parameters
+    ----------
+    successes
+        What `metamers.analysis.success.successful` returned, for the means over images that
+        are metamers.
 
     Returns
     -------
     pandas.DataFrame
         The columns of the table `recognizability_by_set`.
     """
+    of_successful = _Successful.of(recognition, successes)
     rows = [
-        {"experiment": name, "group": group} | cell.columns() | mean_over(cell, group, seed)
+        {"experiment": name, "group": group}
+        | cell.columns()
+        | mean_over(cell, group, seed)
+        | of_successful.columns(cell, group, seed)
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
         for group in tables.GROUPS
         if cell.of(group).any()
     ]
     return _frame(tables.RECOGNIZABILITY_BY_SET, rows)
+
+
+@dataclass(frozen=True)
+class _Successful:
+    """Recognition of the images that are metamers, where that is known of a condition."""
+
+    known: frozenset[Condition]
+    cells: Mapping[tuple[Condition, str, str], RecognitionMatrix]
+
+    @classmethod
+    def of(cls, recognition: pd.DataFrame, successes: pd.DataFrame | None) -> _Successful:
+        if successes is None or successes.empty:
+            return cls(frozenset(), {})
+        keys = [*tables.CONDITION_KEY, "image_id"]
+        good = pd.MultiIndex.from_frame(successes.loc[successes["success"], keys].astype(str))
+        rows = recognition[pd.MultiIndex.from_frame(recognition[keys].astype(str)).isin(good)]
+        found = cells(rows, selected=True)
+        conditions = successes[list(tables.CONDITION_KEY)].drop_duplicates()
+        known = frozenset(Condition(*row) for row in conditions.itertuples(index=False, name=None))
+        return cls(known, {(c.condition, c.rule, c.label_space): c for c in found})
+
+    def columns(self, cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
+        """Return the columns ``n_successful`` to ``high_successful`` beside those of a cell."""
+        if cell.condition not in self.known:
+            return {"n_successful": None}
+        chosen = self.cells.get((cell.condition, cell.rule, cell.label_space))
+        if chosen is None:
+            return {"n_successful": 0}
+        found = mean_over(chosen, group, seed)
+        means = {f"{name}_successful": found[name] for name in ("mean", "low", "high")}
+        return {"n_successful": chosen.n_images} | means
 
 
 def by_stage(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0) -> pd.DataFrame:

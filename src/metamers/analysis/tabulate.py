@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.analysis import claims, mixed_regression, mixed_sets, multiverse, paper_comparison
+from metamers.analysis import (
+    claims,
+    mixed_regression,
+    mixed_sets,
+    multiverse,
+    paper_comparison,
+    success,
+)
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
@@ -23,47 +30,48 @@ from metamers.storage import provenance, tables
 EVIDENCE = ("recognition", "image_metrics", "mixed_regression", "power")
 """Tables that claims rest on."""
 
+RAW = ("references", "reference_predictions", "predictions", "null_distribution", "ceiling")
+"""Tables that `recognizability` passes on as they are."""
 LIKE_THE_PAPERS = {"main": "model_sets", "mixed": "mixed_sets"}
 """Of the paper's experiments, the kind; a run's first experiment of it is compared with them."""
 
-CLOSER = 1.0  # percent of unrelated pairs that may be as close as a metamer is
-SHARE = 0.9  # of the images, for a condition's to be called metamers
-
 
 def recognizability(
-    predictions: pd.DataFrame,
-    reference_predictions: pd.DataFrame,
-    references: pd.DataFrame,
+    raw: Mapping[str, pd.DataFrame],
     config: Mapping[str, Any],
     rows: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables on recognizability by name.
+    """Return the tables on recognizability and success by name.
 
     Parameters
     ----------
-    predictions, reference_predictions, references
-        The raw tables.
+    raw
+        The tables of `RAW`, ``likeness`` and ``image_metrics``.
     config, rows
         The configuration, and the rows of its models.
     """
     plan = Plan.from_config(config, rows)
+    answers, own = raw["predictions"], raw["reference_predictions"]
     recognition = recognition_of(
-        predictions,
-        reference_predictions,
-        references,
+        answers,
+        own,
+        raw["references"],
         plan.model_sets,
         {name: weights_identity(rows[name]) for name in plan.models},
     )
     seed = config["seed"]
+    images = success.by_image(raw["likeness"], raw["null_distribution"], answers, own)
+    successes = success.successful(images)
     found = {
-        "predictions": predictions,
-        "reference_predictions": reference_predictions,
-        "references": references,
+        **{name: raw[name] for name in RAW},
         "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
-        "chance": chance(reference_predictions),
+        "chance": chance(own),
+        "image_success": images[tables.IMAGE_SUCCESS.schema.names],
+        "success": success.by_condition(images),
+        "image_metrics_by_set": success.metrics_by_set(raw["image_metrics"], successes, seed),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
-        "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed),
+        "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed, successes),
         "recognizability_by_stage": analysis.by_stage(recognition, plan.experiments, seed),
         "ensemble_gain": analysis.ensemble_gain(
             recognition, plan.experiments, plan.model_sets, seed
@@ -211,26 +219,6 @@ def write_all(
     """Write each table, by name, to the path of that name."""
     for name, table in found.items():
         tables.write(tables.TABLES[name], table, paths[name], stamp)
-
-
-def success(likeness: pd.DataFrame) -> pd.DataFrame:
-    """Return the table ``success``: whether each condition's metamers are metamers.
-
-    A metamer is one for a member of its set if it lies closer to its reference than 99 % of
-    unrelated references do; a condition's are, if 90 % of them are.
-    """
-    members = likeness[likeness["member"]]
-    rows = [
-        dict(zip([*tables.CONDITION_KEY, "model"], key, strict=True))
-        | {
-            "n_images": len(group),
-            "share": float((group["percentile_l2"] <= CLOSER).mean()),
-            "median_l2": float(group["relative_l2"].median()),
-        }
-        for key, group in members.groupby([*tables.CONDITION_KEY, "evaluator"], observed=True)
-    ]
-    frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
-    return frame.assign(are_metamers=frame["share"] >= SHARE)
 
 
 def _warning(config: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from metamers.config import revisions
 from metamers.config.canonical import canonical
 from metamers.config.plain_data import plain
 from metamers.config.plan import Condition, Plan
-from metamers.images import references
+from metamers.images import null_pool, references
 from metamers.images.errors import ImagesError, UnreadableImageError
 from metamers.models.weights import contents
 from metamers.models.weights.cache import cache_folder
@@ -82,6 +82,30 @@ def _references(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
         "preprocessing": config["preprocessing"],
         "draw": draw,
         "seed": config["seed"],
+    }
+
+
+def _null_pool(plan: Plan, _: Wildcards) -> dict[str, Any]:
+    try:
+        photographs = null_pool.contents(plan.config)
+    except (ImagesError, UnreadableImageError):
+        photographs = None
+    return {
+        "revision": revisions.REFERENCES,
+        "photographs": photographs,
+        "preprocessing": plan.config["preprocessing"],
+        "images": plan.config["null_pool"]["images"],
+        "seed": plan.config["seed"],
+    }
+
+
+def _baselines(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
+    return {
+        "revision": revisions.BASELINES,
+        "models": plan.identities(plan.model_groups[wildcards["models"]]),
+        "depths": plan.depths,
+        "draws": plan.reference_sets,
+        "chunk_size": plan.config["engine"]["chunk_size"],
     }
 
 
@@ -167,6 +191,8 @@ def _rows(plan: Plan) -> dict[str, Any]:
 
 RULES: dict[str, Callable[[Plan, Wildcards], dict[str, Any]]] = {
     "prepare_references": _references,
+    "prepare_null_pool": _null_pool,
+    "measure_baselines": _baselines,
     "fetch_weights": _weights,
     "predict_references": _answers,
     "synthesize_metamers": _metamers,

@@ -18,7 +18,6 @@ MEASURED_TABLES = [
     "image_metrics",
     "similarity",
     "likeness",
-    "success",
     "power",
     "optimisation",
     "traces",
@@ -162,6 +161,19 @@ class Plan:
         return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
 
     @property
+    def model_groups(self) -> dict[str, tuple[str, ...]]:
+        """Return the models that one job measures baselines of: evaluators and members."""
+        size = self.config["evaluation"]["evaluators_per_job"]
+        chunks = [tuple(self.models[i : i + size]) for i in range(0, len(self.models), size)]
+        return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def depths(self) -> dict[str, float]:
+        """Return the fraction of the depth of each stage in use."""
+        used = {condition.stage for condition in self.conditions}
+        return {name: depth for name, depth in self.config["stages"].items() if name in used}
+
+    @property
     def reference_sets(self) -> list[str]:
         """Return the draws of reference images that are used."""
         return list(dict.fromkeys(condition.references for condition in self.conditions))
@@ -188,6 +200,16 @@ class Plan:
     def evaluators(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for a group of evaluators."""
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
+
+    def measured(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
+        """Return the zoo's rows for a group of models whose baselines are measured."""
+        return self.rows(self.model_groups[wildcards["models"]])
+
+    def of_group(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
+        """Return an input function: the pattern, filled, for each model of such a group."""
+        return lambda wildcards: [
+            pattern.format(model=name) for name in self.model_groups[wildcards["models"]]
+        ]
 
     def row(self, wildcards: Mapping[str, str]) -> dict[str, Any]:
         """Return the zoo's row of one model."""
@@ -273,6 +295,11 @@ class Plan:
             "predictions",
             "recognition",
             "chance",
+            "ceiling",
+            "null_distribution",
+            "image_success",
+            "success",
+            "image_metrics_by_set",
             "recognizability",
             "recognizability_by_set",
             "recognizability_by_stage",

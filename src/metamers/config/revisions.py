@@ -15,8 +15,9 @@ PREDICTION = (
     2  # the five first classes; of the references, which metamers wait for: apart from EVALUATION
 )
 EVALUATION = 4  # the five first classes
+BASELINES = 1
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 4  # several experiments of mixed sets: column `experiment`
+ANALYSIS = 5  # success against a pool of unrelated images
 FIGURES = 5  # recipes in one figure; several experiments of a kind
 
 # Of the configuration's section `engine`, what decides the bits of metamers.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,10 +117,17 @@ def prepare(
     ImagesError
         If images are missing or cannot be used: all of them, by name, in one error.
     """
-    settings = Preprocessing.of(preprocessing)
-    rows, squares, problems = [], [], []
+    drawn = draw(candidates(data), draw_settings, seed, name)
     number = draw_settings.get("crops_per_image")
-    for image in draw(candidates(data), draw_settings, seed, name):
+    return read_squares(drawn, Preprocessing.of(preprocessing), name, number, seed)
+
+
+def read_squares(
+    drawn: Iterable[Candidate], settings: Preprocessing, name: str, number: int | None, seed: int
+) -> tuple[list[Reference], NDArray[np.uint8]]:
+    """Read images as `prepare` does: each as its middle, or as a number of crops."""
+    rows, squares, problems = [], [], []
+    for image in drawn:
         try:
             content = _content(image)
             if number is None:
@@ -152,7 +159,11 @@ def contents(
     UnreadableImageError
         If a photograph cannot be read.
     """
-    drawn = draw(candidates(data), draw_settings, seed, name)
+    return digest_of(draw(candidates(data), draw_settings, seed, name))
+
+
+def digest_of(drawn: Iterable[Candidate]) -> dict[str, Any]:
+    """Return the number of some photographs, and one sha256 of them all, as `contents` does."""
     rows = [
         [
             image.image_id,

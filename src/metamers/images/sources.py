@@ -124,29 +124,50 @@ def _refuse_links(paths: Iterable[Path], root: Path) -> None:
 
 def _embedded(data: Mapping[str, Any]) -> list[Candidate]:
     """Return the photographs of ImageNet in the package foolbox, which is not imported."""
+    return packaged("embedded_images.csv", EMBEDDED_PACKAGE, "foolbox/data")
+
+
+def packaged(table: str, package: str, folder_within: str) -> list[Candidate]:
+    """Return the photographs that come inside a package, which is not imported.
+
+    Parameters
+    ----------
+    table
+        File of `metamers.data` that lists them: columns ``file``, ``sha256``, and ``label``
+        where it is known.
+    package
+        Name of the distribution.
+    folder_within
+        Where its files lie, relative to what it installs into.
+
+    Raises
+    ------
+    ImagesError
+        If the package is not installed, or lacks a photograph.
+    """
     try:
-        package = distribution(EMBEDDED_PACKAGE)
+        installed = distribution(package)
     except PackageNotFoundError:
         raise ImagesError(
             [
-                f"data.source 'embedded': the package {EMBEDDED_PACKAGE!r}, which holds the "
-                "photographs, is not installed; it is in requirements.lock"
+                f"the package {package!r}, which holds the photographs, is not installed; it is "
+                "in requirements.lock"
             ]
         ) from None
     found = [
         Candidate(
             image_id=Path(row["file"]).stem,
-            path=Path(str(package.locate_file(f"foolbox/data/{row['file']}"))),
-            source=f"foolbox/data/{row['file']}",
-            label=int(row["label"]),
+            path=Path(str(installed.locate_file(f"{folder_within}/{row['file']}"))),
+            source=f"{folder_within}/{row['file']}",
+            label=int(row["label"]) if "label" in row else None,
             sha256=row["sha256"],
         )
-        for row in read_package_table("embedded_images.csv")
+        for row in read_package_table(table)
     ]
     missing = [image.path for image in found if not image.path.is_file()]
     if missing:
         raise ImagesError(
-            f"{path}: met no such file, though {EMBEDDED_PACKAGE} {package.version} is installed"
+            f"{path}: met no such file, though {package} {installed.version} is installed"
             for path in missing
         )
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from metamers.images import references
+from metamers.images import null_pool, references
 from metamers.models import zoo
 from metamers.models.weights import cache as weights
 from metamers.models.weights.cache import cache_folder
@@ -53,6 +53,9 @@ def _images(config: Mapping[str, Any]) -> list[str]:
     problems = references.check(config["data"], draws, config["seed"])
     if problems:
         return [f"images (key 'data', docs/data.md): {problem}" for problem in problems]
+    problems = null_pool.check(config)
+    if problems:
+        return [f"images (key 'null_pool'): {problem}" for problem in problems]
     fewest = max(FEWEST_IMAGES, config["shards"])
     return [
         f"images (key 'references.{name}'): {count} images; at least {FEWEST_IMAGES}, "

@@ -95,6 +95,8 @@ def jobs(plan: Plan) -> dict[str, int]:
     return {
         "prepare_references": len(plan.reference_sets),
         "fetch_weights": len(plan.models),
+        "prepare_null_pool": 1,
+        "measure_baselines": len(plan.model_groups),
         "predict_references": len(plan.models) * len(plan.reference_sets),
         "check_accuracy": 1,
         "synthesize_metamers": len(plan.conditions) * len(plan.shards),

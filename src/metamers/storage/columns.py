@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "category_first"}
+"""Column of the answers in each label space."""
 RULES = ("self", "label", "generator")
 LABEL_SPACES = ("1000", "16_mean", "16_first")
 GROUPS = ("held_out", "members", "all")
+CHANGES = ("crop", "flip", "jpeg")
 PEOPLE = "people"  # a group of evaluators that only `metamers experiment score` adds
 JUDGES = ("trained", "all")
 REGRESSIONS = ("composition", "members")

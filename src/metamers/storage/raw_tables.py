@@ -235,27 +235,6 @@ LIKENESS = Table(
     (*CONDITION_KEY, "image_id", "evaluator"),
 )
 
-SUCCESS = Table(
-    "success",
-    "Whether the metamers of a condition are metamers for the models that they were made for.",
-    pa.schema(
-        [
-            *CONDITION,
-            column("model", pa.string(), "member of the model set"),
-            column("n_images", pa.int32(), "images"),
-            column(
-                "share",
-                pa.float64(),
-                "share of images that are closer to their reference than 99 % of unrelated pairs",
-                unit="0..1",
-            ),
-            column("median_l2", pa.float64(), "median relative distance of the metamers"),
-            column("are_metamers", pa.bool_(), "the share is 0.9 or more"),
-        ]
-    ),
-    (*CONDITION_KEY, "model"),
-)
-
 POWER = Table(
     "power",
     "Divergence and its spread by the number of images (section 4.5: is 80 enough?), for the "

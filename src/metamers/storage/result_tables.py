@@ -25,6 +25,18 @@ from metamers.storage.columns import (
     column,
 )
 
+SUCCESSFUL = [
+    column(
+        "n_successful",
+        pa.int32(),
+        "images that are metamers for each member that judged (`image_success`); null: none judged",
+        nullable=True,
+    ),
+    column("mean_successful", pa.float64(), "mean over these alone", nullable=True),
+    column("low_successful", pa.float64(), "lower end of its 95 % interval", nullable=True),
+    column("high_successful", pa.float64(), "upper end of its 95 % interval", nullable=True),
+]
+
 RECOGNITION = Table(
     "recognition",
     "Whether an evaluator recognised a metamer, by each rule.",
@@ -41,22 +53,6 @@ RECOGNITION = Table(
         ]
     ),
     (*CONDITION_KEY, "image_id", "evaluator", "rule", "label_space"),
-)
-
-CHANCE = Table(
-    "chance",
-    "Recognition by chance, by the rule `self`: agreement of an evaluator's own answers to "
-    "references with its answers to others.",
-    pa.schema(
-        [
-            CONDITION[0],
-            EVALUATOR,
-            LABEL_SPACE,
-            column("n_images", pa.int32(), "reference images"),
-            column("chance", pa.float64(), "share of pairs of references answered alike"),
-        ]
-    ),
-    ("references", "evaluator", "label_space"),
 )
 
 RECOGNIZABILITY = Table(
@@ -106,6 +102,7 @@ RECOGNIZABILITY_BY_SET = Table(
             column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
             LOW,
             HIGH,
+            *SUCCESSFUL,
         ]
     ),
     ("experiment", *CONDITION_KEY, "group", "rule", "label_space"),
@@ -184,6 +181,23 @@ RECIPE_EFFECTS = Table(
         ]
     ),
     ("experiment", *CONDITION_KEY, "rule", "label_space", "group"),
+)
+
+IMAGE_METRICS_BY_SET = Table(
+    "image_metrics_by_set",
+    "Image metrics averaged over the images of a condition, all and those that are metamers.",
+    pa.schema(
+        [
+            *CONDITION,
+            column("measure", pa.string(), "name of the metric, a row of `measures`"),
+            column("n_images", pa.int32(), "images with a value"),
+            column("mean", pa.float64(), "mean over images"),
+            LOW,
+            HIGH,
+            *SUCCESSFUL,
+        ]
+    ),
+    (*CONDITION_KEY, "measure"),
 )
 
 EQUAL_LOSS = Table(

@@ -16,7 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamers import seals
+from metamers.storage.baseline_tables import (
+    CEILING,
+    CHANCE,
+    IMAGE_SUCCESS,
+    NULL_DISTRIBUTION,
+    SUCCESS,
+)
 from metamers.storage.columns import (
+    CHANGES,
     COMPARISONS,
     CONDITION,
     CONDITION_KEY,
@@ -40,16 +48,15 @@ from metamers.storage.raw_tables import (
     REFERENCE_PREDICTIONS,
     REFERENCES,
     SIMILARITY,
-    SUCCESS,
     TRACES,
 )
 from metamers.storage.result_tables import (
-    CHANCE,
     CLAIMS,
     CLAIMS_MULTIVERSE,
     DIFFERENCE_IN_MEANS,
     ENSEMBLE_GAIN,
     EQUAL_LOSS,
+    IMAGE_METRICS_BY_SET,
     MIXED_REGRESSION,
     MIXED_SETS,
     PAPER_COMPARISON,
@@ -62,7 +69,9 @@ from metamers.storage.result_tables import (
 
 __all__ = [
     "ACCURACY",
+    "CEILING",
     "CHANCE",
+    "CHANGES",
     "CLAIMS",
     "CLAIMS_MULTIVERSE",
     "CLASSES",
@@ -76,10 +85,13 @@ __all__ = [
     "GROUPS",
     "HUMAN_ANSWERS",
     "IMAGE_METRICS",
+    "IMAGE_METRICS_BY_SET",
+    "IMAGE_SUCCESS",
     "LABEL_SPACES",
     "LIKENESS",
     "MIXED_REGRESSION",
     "MIXED_SETS",
+    "NULL_DISTRIBUTION",
     "OPTIMISATION",
     "PAPER_COMPARISON",
     "POWER",
@@ -119,6 +131,7 @@ TABLES = {
         OPTIMISATION,
         RECOGNITION,
         CHANCE,
+        CEILING,
         RECOGNIZABILITY,
         RECOGNIZABILITY_BY_SET,
         RECOGNIZABILITY_BY_STAGE,
@@ -126,8 +139,11 @@ TABLES = {
         RECIPE_EFFECTS,
         EQUAL_LOSS,
         IMAGE_METRICS,
+        IMAGE_METRICS_BY_SET,
         SIMILARITY,
         LIKENESS,
+        NULL_DISTRIBUTION,
+        IMAGE_SUCCESS,
         SUCCESS,
         POWER,
         MIXED_SETS,
