@@ -6,13 +6,14 @@ CORES ?= all
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test test-slurm lint bench zoo clean
+.PHONY: help env demo test test-slurm lint bench docs zoo clean
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
 	@echo "make test   set up, check style and types, run all tests, those on a SLURM where root on Debian"
 	@echo "make test-slurm  only those on a SLURM"
 	@echo "make bench  measure speed side by side, write benchmarks/results.json"
+	@echo "make docs   build the documentation site into site/"
 	@echo "make zoo    run all 31 models of the paper with random weights"
 	@echo "make env    set up $(VENV) alone"
 
@@ -55,6 +56,9 @@ test-slurm: env
 
 bench: env
 	$(BIN)/python benchmarks/run.py
+
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 zoo: env
 	$(BIN)/snakemake --cores $(CORES) --configfile config/zoo_check.yaml

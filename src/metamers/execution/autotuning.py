@@ -28,7 +28,7 @@ Step = Callable[[], Tensor]
 
 @dataclass(frozen=True)
 class TunedSettings:
-    """What was chosen for a job, and stays so when it goes on: other kernels, other bits.
+    """What was chosen for a job, and is kept when it resumes: other kernels give other bits.
 
     Attributes
     ----------

@@ -31,7 +31,7 @@ def device_of(name: str) -> torch.device:
 
 @contextmanager
 def acquire_device(name: str) -> Iterator[torch.device]:
-    """Yield the device of a job; a GPU is then its own among the jobs of this machine.
+    """Yield the device of a job; no other job of this machine uses its GPU meanwhile.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def require_gpu_of_job(seen: bool) -> None:
 
 
 def folder_problems(folder: Path) -> Iterator[str]:
-    """Yield why a folder is no place for results: not writable, or without locks."""
+    """Yield why results cannot be kept in a folder: it is not writable, or has no locks."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".metamers-lock-") as file:
             yield from _lock_problems(file.fileno(), folder)
