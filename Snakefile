@@ -12,13 +12,17 @@ from metamers.preflight import cluster, inputs
 min_version("9.27")
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+# Of this file, though another may include it or use it as a module.
+BASE = workflow.current_basedir.get_path_or_uri(secret_free=True)
+
+
+configfile: f"{BASE}/config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"
 
 
-plan = validation.plan_of(config, workflow.basedir, workflow.configfiles)
+plan = validation.plan_of(config, BASE, workflow.configfiles)
 if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"

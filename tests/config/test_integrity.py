@@ -46,7 +46,7 @@ class Run:
         outputs = [str(self.folder / path) for path in outputs]
         for path in outputs:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        decides = decided.param(self.plan, rule)(wildcards, outputs)
+        decides = decided.param(self.plan, rule, outputs[0])(wildcards)
         job = SimpleNamespace(
             config=self.plan.config,
             scriptdir=str(ROOT / "workflow/scripts"),

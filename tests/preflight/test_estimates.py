@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -192,6 +193,16 @@ def test_rules_hold_all_that_their_conditions_take(small):
     assert rules["measure_images"].flops is None
     everything = estimates.total(rules.values())
     assert everything["jobs"] == sum(workload.jobs(small).values())
+
+
+def test_weights_of_unknown_size_are_not_estimated(small):
+    row = dict(small.zoo["efficientnet_lite0"])
+    del row["parameters"]
+    row["weights"] = {"source": "url", "url": "https://example.org/a.pth"}
+    plan = replace(small, zoo=small.zoo | {"efficientnet_lite0": row})
+    whole = dict.fromkeys(plan.models, 0)
+    rules = {r.rule: r for r in estimates.of_rules(plan, [], whole, {"photographs": 5}, None)}
+    assert rules["fetch_weights"].disk_bytes is None
 
 
 def test_a_condition_of_two_experiments_is_counted_once():

@@ -10,7 +10,8 @@ import torch
 import yaml
 from fixtures import ROOT
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torchvision import models
 from typer.testing import CliRunner
 
@@ -119,8 +120,21 @@ def test_peak_memory_holds_what_the_gradient_needs():
     assert many - few == 20 * 4 * 2 * 16
 
 
-def test_probe_predicts_the_order_of_magnitude_of_a_run(tmp_path, monkeypatch):
-    """A wrong unit or count would be off by more; a closer ratio would be up to the machine."""
+class Ticking(TorchDispatchMode):
+    """A clock that counts operations: a nanosecond each, whatever the machine does beside it."""
+
+    seconds = 0.0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        self.seconds += 1e-9 * count(*args, **(kwargs or {}), out_val=result) if count else 0
+        return result
+
+
+def test_probe_predicts_the_time_of_a_run(tmp_path, monkeypatch):
+    clock = Ticking()
+    monkeypatch.setattr(speed.time, "process_time", lambda: clock.seconds)
     monkeypatch.setattr(speed, "start_seconds", lambda: 0.0)
     steps, side, count = 200, 64, 6
     config = CONFIG | {
@@ -135,6 +149,7 @@ def test_probe_predicts_the_order_of_magnitude_of_a_run(tmp_path, monkeypatch):
         },
         "experiments": {
             "main": {
+                "kind": "model_sets",
                 "references": "few",
                 "recipes": ["short"],
                 "model_sets": ["single_squeezenet"],
@@ -147,11 +162,13 @@ def test_probe_predicts_the_order_of_magnitude_of_a_run(tmp_path, monkeypatch):
     settings = replace(ExecutionSettings(**config["engine"]), device="cpu")
     (cost,) = step_costs(SPECS["squeezenet1_1"], {"late": 0.8}, side)
     found = {("squeezenet1_1", "late"): cost}
-    measured = speed.probe(SPECS, config["stages"], found, settings, side, count)
+    with clock:
+        measured = speed.probe(SPECS, config["stages"], found, settings, side, count)
     (condition,) = plan.conditions
     predicted = estimates.estimate(plan, condition, found, count, measured)
-    seconds = seconds_of_run(plan, condition, settings, tmp_path)
-    assert 1 / 10 < 3600 * predicted.hours / seconds < 10
+    with clock:
+        seconds = seconds_of_run(plan, condition, settings, tmp_path)
+    assert 3600 * predicted.hours == pytest.approx(seconds, rel=0.1)
 
 
 def seconds_of_run(plan, condition: Condition, settings, folder: Path):

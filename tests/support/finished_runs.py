@@ -22,6 +22,7 @@ CHANGES = {
     "preprocessing": {"size": SIDE, "crop": 0.875, "interpolation": "bicubic"},
     "experiments": {
         "main": {
+            "kind": "model_sets",
             "references": "photographs",
             "recipes": ["main"],
             "model_sets": ["single_squeezenet", "lite_pair"],

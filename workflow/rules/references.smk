@@ -12,7 +12,9 @@ rule prepare_references:
     conda:
         "../../envs/metamers.yaml"
     params:
-        decided_by=decided.param(plan, "prepare_references"),
+        decided_by=decided.param(
+            plan, "prepare_references", f"{RUN}/references/{{references}}.safetensors"
+        ),
     script:
         "../scripts/prepare_references.py"
 

@@ -13,6 +13,6 @@ rule fetch_weights:
     conda:
         "../../envs/metamers.yaml"
     params:
-        decided_by=decided.param(plan, "fetch_weights"),
+        decided_by=decided.param(plan, "fetch_weights", f"{RUN}/weights/{{model}}.json"),
     script:
         "../scripts/fetch_weights.py"

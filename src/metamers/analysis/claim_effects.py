@@ -95,7 +95,7 @@ class RunResults:
         return cls(
             plan,
             zoo,
-            dict(select(cells(judged), conditions)),
+            dict(select(cells(judged), conditions)) if len(judged) else {},
             *(found.get(n, pd.DataFrame()) for n in ("image_metrics", "mixed_regression", "power")),
         )
 

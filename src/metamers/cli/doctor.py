@@ -33,11 +33,14 @@ def doctor(
         typer.echo(line)
     cache = cache_folder(None)
     problems = [*machine.folder_problems(Path()), *machine.folder_problems(cache)]
+    if not (base / "Snakefile").exists():
+        problems.append(f"{base.resolve()} has no Snakefile: runs start in the project's folder")
     if slurm:
         problems += _of_slurm(base)
     for number, problem in enumerate(problems, 1):
         typer.echo(f"  {number}. {problem}")
-    typer.echo(f"{len(problems)} problems (docs/cluster.md)" if problems else "no problems")
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    typer.echo(f"{count} (docs/cluster.md)" if problems else "no problems")
     raise typer.Exit(1 if problems else 0)
 
 

@@ -37,7 +37,7 @@ def write(
     run: Run,
     output: Annotated[Path, typer.Option(help="Folder; must not be there yet.")],
     conditions: Annotated[
-        str | None, typer.Option(help="Pattern, as '*/main/*/late/*'; else experiment main's.")
+        str | None, typer.Option(help="Pattern, as '*/main/*/late/*'; else those of model sets.")
     ] = None,
     photographs: Annotated[
         bool, typer.Option(help="Whether photographs themselves are a condition.")
@@ -53,8 +53,9 @@ def write(
         if output.exists() and any(output.iterdir()):
             raise ValueError(f"{output} is not empty: a task's key must not be lost")
         found = FinishedRun.of(run)
-        main = found.plan.experiments.get("main", ())
-        chosen = list(main) if conditions is None and main else found.conditions(conditions or "*")
+        chosen = found.conditions(conditions or "*")
+        if conditions is None and (main := found.plan.first_of_kinds.get("model_sets")):
+            chosen = list(found.plan.experiments[main])
         dealt = design(found, chosen, seed, photographs)
         page, key = task.write(output, found, dealt, seed, practice)
     except (OSError, ValueError) as error:

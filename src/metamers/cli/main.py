@@ -18,6 +18,7 @@ from metamers.cli import (
     export,
     make,
     plan,
+    publish,
     summary,
     verify,
     weights,
@@ -35,6 +36,7 @@ app.add_typer(doctor.app)
 app.add_typer(claims.app)
 app.add_typer(make.app)
 app.add_typer(export.app)
+app.add_typer(publish.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
 
@@ -60,6 +62,7 @@ def demo(
 ) -> None:
     """Run the quickstart, write its report, and print what came out."""
     begun = time.monotonic()
+    _unlock(Path.cwd())
     _snakemake("--cores", cores, "--quiet", "rules")
     run = Path("results/quickstart")
     report = run / "report.html"
@@ -79,6 +82,20 @@ def show_summary(
         typer.echo(summary.text(run))
     except FileNotFoundError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _unlock(folder: Path) -> None:
+    """Take away the lock of a run that was killed, unless something of it still works here."""
+    from metamers.preflight import locks
+
+    if locks.is_locked(folder):
+        at_work = locks.workers(folder)
+        if at_work:
+            raise typer.BadParameter(
+                f"another run works in {folder}: processes {at_work}; wait for it, or end it"
+            )
+        typer.echo(f"{folder} was locked by a run that is no more, and is unlocked")
+        _snakemake("--unlock", "--quiet", "all")
 
 
 def _snakemake(*arguments: str) -> None:

@@ -44,16 +44,26 @@ def by(plan: Plan, rule: str, wildcards: Wildcards) -> dict[str, Any]:
     return dict(plain(_shown(plan, rule)))
 
 
-def param(plan: Plan, rule: str) -> Callable[[Wildcards, list[str]], dict[str, Any]]:
+def param(plan: Plan, rule: str, recorded: str = "") -> Callable[[Wildcards], dict[str, Any]]:
     """Return the function that gives a rule's parameter `decided_by`.
 
-    What cannot be known is what the file says that is there: whoever has results but no
-    photographs can go on from them.
+    It is of wildcards alone: Snakemake does not record parameters that are made of inputs or
+    outputs, and would never see them change.
+
+    Parameters
+    ----------
+    plan, rule
+        As for `by`.
+    recorded
+        Path, with wildcards, of a file that the rule makes. What cannot be known is what it says:
+        whoever has results but no photographs can go on from them.
     """
 
-    def of(wildcards: Wildcards, output: list[str]) -> dict[str, Any]:
+    def of(wildcards: Wildcards) -> dict[str, Any]:
         found = by(plan, rule, dict(wildcards))
-        return _filled(found, _recorded(Path(output[0]))) if None in found.values() else found
+        if recorded and None in found.values():
+            return _filled(found, _recorded(Path(recorded.format(**dict(wildcards)))))
+        return found
 
     return of
 

@@ -24,8 +24,9 @@ from metamers.seals import Record, SealError
 from metamers.storage import provenance
 
 RESULTS = Path("results")
-# What the workflow keeps in a run's folder that is no result, and what Snakemake puts there.
-_KEPT = ("checkpoints", "store", "set_aside")
+# What is kept in a run's folder that is no result: by the workflow, `metamers export` and
+# `metamers experiment score`, and by Snakemake.
+_KEPT = ("checkpoints", "store", "set_aside", "png", "people")
 _REPORT = "report.html"
 _VERIFIED = "verified-"
 _OUTSIDE = "../"

@@ -55,9 +55,16 @@ def index_of_wnid() -> dict[str, int]:
 
 def class_name(index: int) -> str:
     """Return the first English name of a class (WordNet's, by way of timm), for people to read."""
+    return _names()[index]
+
+
+@cache
+def _names() -> tuple[str, ...]:
     from timm.data import ImageNetInfo
 
-    return ImageNetInfo().index_to_description(index, detailed=False).split(",")[0]
+    classes = ImageNetInfo()  # reads its files: 28 ms
+    described = (classes.index_to_description(index, detailed=False) for index in range(CLASSES))
+    return tuple(text.split(",")[0] for text in described)
 
 
 def most_probable(

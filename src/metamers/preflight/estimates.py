@@ -199,13 +199,19 @@ def of_rules(
     ]
 
 
-def _downloads(plan: Plan) -> int:
-    """Return the bytes of the weights that are fetched, or unpacked from an archive."""
-    return sum(
-        row["weights"].get("size") or row["weights"].get("size_about") or FLOAT * row["parameters"]
+def _downloads(plan: Plan) -> int | None:
+    """Return the bytes of the weights that are fetched, or unpacked from an archive.
+
+    None where a row tells neither the size of its file nor the number of parameters.
+    """
+    sizes = [
+        row["weights"].get("size")
+        or row["weights"].get("size_about")
+        or FLOAT * row.get("parameters", 0)
         for row in plan.rows(plan.models)
         if row["weights"]["source"] not in LOCAL_WEIGHTS
-    )
+    ]
+    return sum(sizes) if all(sizes) else None
 
 
 def _forwards(
