@@ -6,13 +6,14 @@ CORES ?= all
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test test-slurm lint bench edits docs zoo clean
+.PHONY: help env demo test test-slurm lint bench evidence edits docs zoo clean
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
 	@echo "make test   set up, check style and types, run all tests, those on a SLURM where root on Debian"
 	@echo "make test-slurm  only those on a SLURM"
-	@echo "make bench  measure speed side by side, write benchmarks/results.json"
+	@echo "make bench  measure speed side by side, write benchmarks/results.json and tables of docs/"
+	@echo "make evidence  run the study of docs/evidence.md"
 	@echo "make docs   build the documentation site into site/"
 	@echo "make edits  edit a finished run in every way, compare with fresh ones"
 	@echo "make zoo    run all 31 models of the paper with random weights"
@@ -55,8 +56,15 @@ test: lint
 test-slurm: env
 	$(BIN)/python -m pytest tests/workflow/slurm
 
+# docs/evidence.md: hours on two cores, minutes on a GPU.
+evidence: env
+	$(BIN)/python tools/evidence/fetch_photographs.py data/evidence
+	$(BIN)/snakemake --cores $(CORES) --configfile config/evidence.yaml
+	$(BIN)/python tools/evidence/page_of_evidence.py results/evidence/tables docs/evidence.md
+
 bench: env
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/chunks.py
 
 docs: env
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

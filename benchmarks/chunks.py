@@ -1,17 +1,23 @@
 """What chunks of one size cost: time of an image-step against one chunk of all images.
 
-``python benchmarks/chunks.py`` prints a table for the embedded models, on the CPU. Sizes take
-turns, so that other work on the machine meets all of them.
+``python benchmarks/chunks.py`` writes a table for the embedded models, on the CPU, into
+docs/engine.md. Sizes take turns, so that other work on the machine meets all of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 import cases
+import page
 import torch
 
 from metamers.execution.loading import prepare_features
@@ -39,22 +45,25 @@ def ratios(model: str, stage: str, side: int, count: int, sizes: list[int], n: i
     return [medians[size] / medians[count] for size in sizes]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     warnings.simplefilter("ignore")
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+")
+    parser.add_argument("--stages", nargs="+")
     parser.add_argument("--side", type=int, default=112)
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--sizes", type=int, nargs="+", default=[2, 4, 5, 8, 10])
-    asked = parser.parse_args()
+    parser.add_argument("--page", type=Path, default=cases.ROOT / "docs/engine.md")
+    asked = parser.parse_args(words)
     torch.set_num_threads(asked.threads)
-    print("| model | stage | " + " | ".join(map(str, asked.sizes)) + " |")
-    print("| --- | --- |" + " --- |" * len(asked.sizes))
-    for case in cases.cases(asked.models, None, asked.side, asked.images):
+    rows = []
+    for case in cases.cases(asked.models, asked.stages, asked.side, asked.images):
         found = ratios(case.model, case.stage, asked.side, asked.images, asked.sizes, asked.repeats)
-        print(f"| {case.model} | {case.stage} | " + " | ".join(f"{r:.2f}" for r in found) + " |")
+        rows.append([case.model, case.stage, *(f"{ratio:.2f}" for ratio in found)])
+    table = page.table(["model", "stage", *map(str, asked.sizes)], rows)
+    page.update(asked.page, "chunks", table)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,7 @@ RESULTS = Path(__file__).parent / "convergence.json"
 PACKAGES = ("torch", "torchvision", "timm", "numpy")
 LITE0, LITE1, SQUEEZENET = "efficientnet_lite0", "efficientnet_lite1", "squeezenet1_1"
 SETS = [[LITE0], [SQUEEZENET], [LITE0, SQUEEZENET], [LITE0, LITE1, SQUEEZENET]]
+BUDGETS = [30, 45, 60, 90, 120, 150, 180, 240, 360]
 # Recipes without their budgets. ``per_turn``: steps of a turn, after which losses are read.
 BASELINES: dict[str, dict[str, Any]] = {
     "paper": {},
@@ -59,7 +60,6 @@ BASELINES: dict[str, dict[str, Any]] = {
     },
 }
 NESTEROV = {"optimizer": "nesterov", "gradient": "smoothed"}
-MEAN = {"ensemble": "mean_gradient", "per_turn": 5}
 
 
 def _cosine(start: float) -> dict[str, Any]:
@@ -68,15 +68,12 @@ def _cosine(start: float) -> dict[str, Any]:
 
 SOLVERS: dict[str, dict[str, Any]] = {
     "fast": {"preset": "fast"},
-    **{f"fast, rate from {start:g}": NESTEROV | _cosine(start) for start in (0.001, 0.002, 0.008)},
-    "fast, turns of 1": NESTEROV | _cosine(0.004) | {"per_turn": 1},
-    "fast, mean gradient": NESTEROV | _cosine(0.004) | MEAN,
-    "fast, not smoothed": NESTEROV | _cosine(0.002) | {"gradient": "rms_normalised"},
-    "fast, not smoothed, exponential": NESTEROV
-    | {"gradient": "l2_normalised"}
-    | {"schedule": {"kind": "exponential", "start": 0.5, "stop": 0.003}},
+    "fast, rate from 0.002": NESTEROV | _cosine(0.002),
+    "fast, turns of 3": NESTEROV | _cosine(0.003) | {"per_turn": 3},
+    "fast, not smoothed": NESTEROV | _cosine(0.003) | {"gradient": "rms_normalised"},
     "adam": {"optimizer": "adam", "per_turn": 1} | _cosine(0.04),
-    "lbfgs": {"optimizer": "lbfgs", "schedule": {"kind": "constant", "start": 5.0}} | MEAN,
+    "lbfgs": {"optimizer": "lbfgs", "schedule": {"kind": "constant", "start": 5.0}}
+    | {"ensemble": "mean_gradient", "per_turn": 5},
 }
 
 
@@ -198,7 +195,9 @@ def arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recipe", action="append", default=[], help="name={YAML}: one more")
     parser.add_argument("--paper-evaluations", type=int, default=2400)
     parser.add_argument("--default-evaluations", type=int, default=240)
-    parser.add_argument("--budgets", type=int, nargs="+", default=[30, 60, 90, 120, 180, 240, 300])
+    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS)
+    parser.add_argument("--commit", help="of the code, where git does not know it")
+    parser.add_argument("--join", type=Path, nargs="+", help="files of parts: measure nothing")
     parser.add_argument("--output", type=Path, default=RESULTS)
     parser.add_argument("--page", type=Path, default=cases.ROOT / "docs/performance.md")
     asked = parser.parse_args(words)
@@ -243,7 +242,9 @@ def compare(
     task: Task, judges: Mapping[str, Any], asked: argparse.Namespace
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return a row for each solver and loss to be reached, and one for each course's end."""
+    commit = asked.commit or provenance.commit()
     case = {"models": list(task.members), "stage": task.stage}
+    case |= {"starts": asked.starts, "commit": commit}
     rules = {
         "paper": task.follow(BASELINES["paper"], asked.paper_evaluations),
         "default": task.follow(BASELINES["default"], asked.default_evaluations),
@@ -320,39 +321,58 @@ def shares(
     return found.reshape(len(chosen), starts, -1).mean(axis=1)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    warnings.simplefilter("ignore")
-    asked = arguments(words)
+def measured(asked: argparse.Namespace) -> dict[str, Any]:
+    """Return what was measured; it is written after each case."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(asked.threads)
     judges = {
         name: classifier.fetch_pretrained(cases.SPECS[name], cases.cache()).to(asked.device)
         for name in cases.CONFIG["evaluators"]
     }
-    rows: list[dict[str, Any]] = []
-    ends: list[dict[str, Any]] = []
-    began = time.monotonic()
+    results: dict[str, Any] = {
+        "machine": run.machine(asked.device),
+        "versions": run.versions(PACKAGES),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "solvers": asked.solvers,
+        "side": asked.side,
+        "images": asked.images,
+        "cases": [],
+        "candidates": [],
+        "ends": [],
+    }
     for task in tasks(asked):
-        found, ended = compare(task, judges, asked)
-        rows += found
-        ends += ended
-        print(f"{time.monotonic() - began:.0f} s", *map(json.dumps, found + ended), sep="\n")
-        sys.stdout.flush()
-        results = {
-            "machine": run.machine(asked.device),
-            "versions": run.versions(PACKAGES),
-            "commit": provenance.commit(),
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "solvers": asked.solvers,
-            "side": asked.side,
-            "images": asked.images,
-            "starts": asked.starts,
-            "budgets": asked.budgets,
-            "cases": [one for one in rows if one["solver"] == "fast"],
-            "candidates": [one for one in rows if one["solver"] != "fast"],
-            "ends": ends,
-        }
+        rows, ends = compare(task, judges, asked)
+        results["cases"] += [one for one in rows if one["solver"] == "fast"]
+        results["candidates"] += [one for one in rows if one["solver"] != "fast"]
+        results["ends"] += ends
+        print(*map(json.dumps, rows + ends), sep="\n", flush=True)
         asked.output.write_text(json.dumps(results, indent=1) + "\n")
+    return results
+
+
+def joined(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the results of several processes, each of which measured some sets, stages or solvers.
+
+    Raises
+    ------
+    ValueError
+        If they were not made alike.
+    """
+    parts = [json.loads(path.read_text()) for path in paths]
+    for name in ("versions", "side", "images"):
+        if any(part[name] != parts[0][name] for part in parts):
+            raise ValueError(f"{name} differs: {[part[name] for part in parts]}")
+    lists = ("cases", "candidates", "ends")
+    solvers = {name: recipe for part in parts for name, recipe in part["solvers"].items()}
+    rows = {name: [row for part in parts for row in part[name]] for name in lists}
+    return parts[0] | {"solvers": solvers} | rows
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    warnings.simplefilter("ignore")
+    asked = arguments(words)
+    results = joined(asked.join) if asked.join else measured(asked)
+    asked.output.write_text(json.dumps(results, indent=1) + "\n")
     page.update(asked.page, "convergence", page.convergence_table(results))
 
 

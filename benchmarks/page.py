@@ -48,17 +48,16 @@ def sets_table(results: Mapping[str, Any]) -> str:
 
 def convergence_table(results: Mapping[str, Any]) -> str:
     """Return the gradient evaluations that solvers need to a loss, as Markdown."""
-    starts = f" from {results['starts']} noises each" if results["starts"] > 1 else ""
     origin = (
-        f"Measured on {results['date']} at {results['commit']}: {results['machine']['device']}, "
-        f"{results['images']} photographs of {results['side']} pixels{starts}."
+        f"Measured on {results['date']}: {results['machine']['device']}, "
+        f"{results['images']} photographs of {results['side']} pixels."
     )
     head = ["set", "stage", "loss (of)", "paper", "quickstart", "fast"]
     head += ["fast, time per evaluation", "held-out share, change [95 %]"]
     parts = [origin, table(head, [_to_a_loss(row) for row in results["cases"]])]
     if results["candidates"]:
-        head = ["solver", "paper's evaluations over its own, least (mean)", "quickstart's"]
-        head += ["not reached", "held-out share, mean change"]
+        head = ["solver", "starts", "stages", "paper's evaluations over its own, least (mean)"]
+        head += ["quickstart's", "not reached", "held-out share, mean change"]
         parts.append(table(head, _candidates(results)))
     return "\n\n".join(parts)
 
@@ -81,14 +80,18 @@ def _to_a_loss(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _group(row: Mapping[str, Any]) -> tuple[str, int, bool]:
+    return row["solver"], row["starts"], row["stage"] == "late"
+
+
 def _candidates(results: Mapping[str, Any]) -> list[list[str]]:
     """Return a row for each solver: its gain over all cases, and how its metamers fare."""
     rows = [*results["cases"], *results["candidates"]]
     found = []
-    for solver in dict.fromkeys(row["solver"] for row in rows):
-        own = [row for row in rows if row["solver"] == solver]
+    for solver, starts, late in dict.fromkeys(map(_group, rows)):
+        own = [row for row in rows if _group(row) == (solver, starts, late)]
         reached = [row for row in own if row["fast_evaluations"] is not None]
-        cells = [solver]
+        cells = [solver, f"{starts}", "late" if late else "others"]
         for rule in ("paper", "default"):
             gains = [
                 row[f"{rule}_evaluations"] / row["fast_evaluations"]

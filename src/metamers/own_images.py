@@ -298,7 +298,8 @@ def _embedded() -> list[dict[str, Any]]:
     return [
         {"name": name} | row
         for name, row in rows.items()
-        if row["weights"]["source"] == "package" and _installed(ModelSpec.of({"name": name} | row))
+        if row.get("weights", {}).get("source") == "package"
+        and _installed(ModelSpec.of({"name": name} | row))
     ]
 
 

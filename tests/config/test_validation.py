@@ -77,6 +77,11 @@ def test_the_shipped_configuration_is_right():
         ("experiments/bounds/recipes", ["main", "mixed"], ["experiments.bounds.recipes"]),
         ("experiments/bounds/kind", "bound", ["experiments.bounds.kind", "'bounds' compares"]),
         ("experiments/mixed/kind", "model_sets", ["experiments.mixed.draw", "'model_sets'"]),
+        (
+            "experiments/main/kind",
+            "equal_loss",
+            ["recipes.main.budget", "'main'", "'equal_loss' needs 'until_loss'"],
+        ),
         ("model_sets/mixed_000", ["squeezenet1_1"], ["model_sets.mixed_000", "'mixed' draws"]),
         ("recipes/main/budget/total_steps", 20, ["'main'", "3 models", "turn of 10"]),
     ],

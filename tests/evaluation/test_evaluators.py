@@ -12,10 +12,12 @@ from fixtures import ROOT
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 
+from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
 from metamers.evaluation.similarity import activations, distances
 from metamers.evaluation.similarity.activations import ReferenceDistances, compare
+from metamers.evaluation.similarity.shared_invariance import debiased_cka
 from metamers.images import crops
 from metamers.images import references as images
 from metamers.models import stages
@@ -211,3 +213,48 @@ def test_answers_keep_the_five_most_probable_classes_in_order():
     row = evaluators.answers(probabilities, ["a"], "net").iloc[0]
     assert row["top5"] == [900, 3, 42, 17, 0]  # of equals, the lower index first
     np.testing.assert_allclose(row["top5_probability"], [0.3, 0.2, 0.2, 0.1, 1e-4])
+
+
+def test_further_similarities_are_those_of_the_activations(photographs, tmp_path):
+    names = ("squeezenet1_1", "efficientnet_lite0")
+    wanted = replace(
+        subject(photographs, 25),
+        similarities=("shared_invariance", "cross_stage"),
+        other_depths={"early": 0.2, "late": 0.8},
+    )
+    found = evaluate([wanted], ResultCache(tmp_path / "store"), names)
+    for name in ("geometry", "cross_stage"):
+        tables.write(tables.TABLES[name], found[name], tmp_path / f"{name}.parquet")
+
+    shared = shared_invariance([tmp_path / "geometry.parquet"], {"single": names[:1]}, seed=0)
+    tables.write(tables.SHARED_INVARIANCE, shared, tmp_path / "shared_invariance.parquet")
+    judges, pairs = [], []
+    for name in names:
+        row = {"name": name} | ZOO[name]
+        judge = evaluators.Evaluator.load(row, cache_folder(None), CPU, 3, 2)
+        module = judge.module_at("late", 0.8)
+        sources = [
+            judge.probabilities_and_activations(pixels, module)[1](0, 5).double().numpy()
+            for pixels in (wanted.reference_pixels, wanted.metamers.pixels)
+        ]
+        judges.append([squareform(pdist(source)) for source in sources])
+        pairs.append(judges[-1][1])
+    expected = [debiased_cka(*both) for both in judges]
+    by_name = shared.set_index("evaluator").loc[list(names)]
+    assert by_name["stir"].to_list() == pytest.approx(expected, abs=1e-5)
+    assert by_name["n_members"].to_list() == [0, 1]
+    assert by_name["inverted_cka"].iloc[1] == pytest.approx(debiased_cka(*pairs), abs=1e-5)
+
+    late = found["cross_stage"].query("judged_stage == 'late'").set_index("evaluator")
+    own = found["likeness"].groupby("evaluator")["relative_l2"].mean()
+    assert late["relative_l2"].to_dict() == pytest.approx(own.to_dict(), rel=1e-6)
+    assert late["similarity"].to_dict() == pytest.approx(by_name["stir"].to_dict(), abs=1e-5)
+    assert set(found["cross_stage"]["judged_stage"]) == {"early", "late"}
+
+
+def test_further_similarities_leave_the_results_that_a_store_has(photographs):
+    plain = subject(photographs, 25)
+    asked = replace(plain, similarities=("shared_invariance",), other_depths={"early": 0.2})
+    keys = {s.key({"name": "net"}, 1, 0) for s in (plain, replace(plain, other_depths={"x": 0.1}))}
+    assert len(keys) == 1
+    assert asked.key({"name": "net"}, 1, 0) not in keys

@@ -279,6 +279,7 @@ EMPTY = Plan(
         "random_weights": False,
         "stages": {},
         "recipes": {},
+        "evaluation": {},
         "experiments": {name: AXES | {"kind": kind} for name, kind in EXPERIMENTS.items()},
     },
     *({}, {}, {}),

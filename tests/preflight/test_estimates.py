@@ -154,9 +154,19 @@ def test_estimate_of_a_condition_is_worked_by_hand(small, late):
     looks = 3 * 4 * 1_000 / 2_500
     assert found.hours == pytest.approx((8 * 7.2 * (12 + looks) + 2 * 36) / 3600)
     pixels = 3 * 64 * 64
-    assert found.memory_bytes == 3_000_000 + 4 * (10_000 + 3 * 100 + 7 * 4 * pixels)
+    images = 7 + 2 * 1  # with the running sum of Nesterov's steps, before the turn and in it
+    assert found.memory_bytes == 3_000_000 + 4 * (10_000 + 3 * 100 + images * 4 * pixels)
     metamers = 5 * (5 * pixels + 3 * 4 * 3)
     assert found.disk_bytes == metamers + 2 * 8 * 5 * 6 + 2 * 9_000
+
+
+def test_memory_of_an_optimizer_counts(small, late):
+    condition, costs = late
+    changes = {"optimizer": "lbfgs", "ensemble": "mean_gradient", "gradient": "raw"}
+    before = estimates.estimate(small, condition, costs, 5, None).memory_bytes
+    small.config["recipes"]["main"] |= changes
+    found = estimates.estimate(small, condition, costs, 5, None).memory_bytes
+    assert found - before == 4 * 2 * (22 - 1) * 4 * 3 * 64 * 64
 
 
 def test_hours_of_a_given_speed_are_operations_over_it(small, late):

@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import ablation
 import cases
+import chunks
 import contest
 import contestants
 import convergence
@@ -280,18 +281,20 @@ def test_engine_of_the_benchmark_is_the_users():
     assert engine.channels_last
 
 
-def test_page_shows_the_papers_plan_as_it_stands():
-    """The counted numbers take a minute to make; that they are of today's plan, a moment."""
-    found = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())
+@pytest.mark.parametrize(("mark", "names"), paper_plan.PLANS.items())
+def test_page_shows_the_papers_plan_as_it_stands(mark, names):
+    """The counted numbers take minutes to make; that they are of today's plan, a moment."""
+    found = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())[mark]
     assert page.plan_table(found) in (ROOT / "docs/performance.md").read_text()
-    plan = paper_plan.paper()
+    plan = paper_plan.plan_of(names)
     assert {rule["rule"]: rule["jobs"] for rule in found["rules"]} == workload.jobs(plan)
     conditions = {name: row["conditions"] for name, row in found["experiments"].items()}
     assert sum(conditions.values()) == len(plan.conditions)
 
 
 def test_page_on_clusters_has_the_hours_of_the_papers_plan():
-    flops = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())["total"]["flops"]
+    plans = json.loads((ROOT / "benchmarks/paper_plan.json").read_text())
+    flops = plans["paper plan"]["total"]["flops"]
     text = (ROOT / "docs/cluster.md").read_text()
     for card, (peak, share) in page.CARDS.items():
         name, precision = card.split(", ")
@@ -308,6 +311,16 @@ def test_hours_are_operations_over_a_share_of_the_peak():
 def test_peak_memory_does_not_grow_with_the_steps():
     few, many = (int(size) for size in RESULTS["growth"]["peak_bytes_by_steps"].values())
     assert many < 1.03 * few
+
+
+def test_cost_of_chunks_is_written_beside_the_page(tmp_path):
+    document = tmp_path / "page.md"
+    document.write_text("<!-- begin chunks -->\n<!-- end chunks -->\n")
+    words = ["--models", "squeezenet1_1", "--stages", "early", "--side", "32", "--images", "4"]
+    chunks.main([*words, "--sizes", "2", "--repeats", "2", "--page", str(document)])
+    (row,) = [line for line in document.read_text().splitlines() if "squeezenet" in line]
+    ratio = float(row.split("|")[3])
+    assert 0.3 < ratio < 3  # two chunks of two for one of four
 
 
 @pytest.fixture(scope="module")

@@ -132,10 +132,11 @@ def test_tests_declare_what_they_import():
         assert names & declared("test", "embedded").keys(), package
 
 
-def test_pyiqa_is_not_imported_by_the_library():
+def test_pyiqa_is_an_extra_that_is_imported_only_where_a_configuration_names_it():
     """It is PolyForm Noncommercial, and the library is MIT."""
     assert "pyiqa" not in imported(ROOT / "src") | imported(ROOT / "workflow")
     assert "pyiqa" not in declared()
+    assert "pyiqa" in declared("pyiqa")
 
 
 def test_chosen_libraries_import_together():

@@ -8,7 +8,13 @@ from fixtures import small_network
 
 from metamers.synthesis import optimizers
 from metamers.synthesis.objective import Evaluation
-from metamers.synthesis.settings import OPTIMIZERS, STRATEGIES, Bound, SynthesisSettings
+from metamers.synthesis.settings import (
+    IMAGES_KEPT,
+    OPTIMIZERS,
+    STRATEGIES,
+    Bound,
+    SynthesisSettings,
+)
 from metamers.synthesis.solver import synthesize
 from metamers.synthesis.state import State
 
@@ -239,3 +245,12 @@ def test_lbfgs_without_one_objective_is_refused(key, value):
     changes = {"ensemble": "mean_gradient"} | {key: value}
     with pytest.raises(ValueError, match=f"'lbfgs' needs {key} .*, and it is '{value}'"):
         settings(optimizer="lbfgs", **changes)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_optimizer_keeps_as_many_images_as_its_memory_is_reckoned_with(references, optimizer):
+    recipe = settings(optimizer=optimizer, ensemble="mean_gradient")
+    memory = optimizers.prepare(recipe, Bound(), references).begin(references)
+    kept = sum(tensor.numel() for tensor in memory.values() if tensor.dim() > 1)
+    products = memory["products"].numel() if optimizer == "lbfgs" else 0
+    assert kept - products == IMAGES_KEPT[optimizer] * references.numel()

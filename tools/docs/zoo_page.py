@@ -71,6 +71,12 @@ my_model:
   weights: {source: local, path: /path/to/checkpoint.pth}
 ```
 
+`metamers catalog robustbench:Linf/Engstrom2019Robustness` prints the row of any ImageNet model of
+RobustBench's catalog: architecture, normalisation and file from there, blocks and accuracy to be
+filled in. The file goes the way of all others: verified, read without executing anything, names
+compared; RobustBench's own loader is not used. It needs the packages robustbench and pyautoattack,
+which the lock has.
+
 A factory takes no arguments and returns a `torch.nn.Module` from images, normalised as the row
 says, to logits of the 1000 ImageNet classes; its module is one that Python finds, or a file in the
 working directory. The checkpoint is a state dict in a `.safetensors` or torch file;

@@ -33,6 +33,9 @@ rule tabulate_recognizability:
         ceiling=expand(
             f"{RUN}/measurements/ceiling/{{models}}.parquet", models=plan.model_groups
         ),
+        optimisation=(
+            f"{RUN}/tables/optimisation.parquet" if plan.of_kind("equal_loss") else []
+        ),
     output:
         **{name: f"{RUN}/tables/{name}.parquet" for name in plan.recognition_tables},
     log:
@@ -65,6 +68,14 @@ rule tabulate_measurements:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
+        **{
+            name: expand(
+                f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet",
+                batch=plan.batches,
+                evaluators=plan.evaluator_groups,
+            )
+            for name in plan.similarity_files
+        },
         metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
     output:
@@ -74,6 +85,7 @@ rule tabulate_measurements:
         power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",
+        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.similarities},
     log:
         f"{LOGS}/tabulate_measurements.log",
     conda:

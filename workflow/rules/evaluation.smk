@@ -88,6 +88,10 @@ rule evaluate_models:
         similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
         likeness=f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
         power=f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
+        **{
+            name: f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet"
+            for name in plan.similarity_files
+        },
     log:
         f"{LOGS}/evaluate_models/{{batch}}/{{evaluators}}.log",
     conda:

@@ -25,6 +25,7 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
             decides["stages"],
             len(plan.shards),
             decides["with_power"],
+            plan.similarities,
         ),
         plan.evaluators(snakemake.wildcards),
         survey.contents(decides["models"], snakemake.input.weights),

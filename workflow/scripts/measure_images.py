@@ -32,6 +32,7 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         cache_folder(plan.config["weights_cache"]),
         device,
         decides["revision"],
+        plan.further_metrics,
     )
 tables.write(tables.IMAGE_METRICS, rows, snakemake.output[0])
 job.finish()

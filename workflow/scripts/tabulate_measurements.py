@@ -11,6 +11,7 @@ found = {
     name: tables.read(tables.TABLES[name], snakemake.input[name], categories=True)
     for name in ("image_metrics", "similarity", "likeness", "power")
 }
+found |= tabulate.further_similarities(dict(snakemake.input.items()), job.plan)
 found["optimisation"] = tabulate.losses(snakemake.input.metamers)
 tabulate.write_all(found, snakemake.output, stamp)
 tables.write_parts(

@@ -8,7 +8,8 @@ job = integrity.begin(snakemake)
 
 raw = {
     name: tables.read(tables.TABLES[name], snakemake.input[name])
-    for name in (*tabulate.RAW, "likeness", "image_metrics")
+    for name in (*tabulate.RAW, "likeness", "image_metrics", "optimisation")
+    if snakemake.input[name]  # optimisation is read where an experiment compares at equal loss
 }
 found = tabulate.recognizability(raw, job.plan.config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(job.plan.config))

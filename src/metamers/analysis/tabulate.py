@@ -10,6 +10,7 @@ import pandas as pd
 
 from metamers.analysis import (
     claims,
+    feather2023_comparison,
     mixed_regression,
     mixed_sets,
     multiverse,
@@ -19,8 +20,11 @@ from metamers.analysis import (
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
 from metamers.analysis.claim_effects import RunResults
+from metamers.analysis.equal_loss import equal_loss
+from metamers.analysis.human_alignment import human_alignment
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
+from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
@@ -46,7 +50,8 @@ def recognizability(
     Parameters
     ----------
     raw
-        The tables of `RAW`, ``likeness`` and ``image_metrics``.
+        The tables of `RAW`, ``likeness`` and ``image_metrics``; ``optimisation``, where an
+        experiment compares at equal loss.
     config, rows
         The configuration, and the rows of its models.
     """
@@ -76,9 +81,12 @@ def recognizability(
         "ensemble_gain": analysis.ensemble_gain(
             recognition, plan.experiments, plan.model_sets, seed
         ),
+        "human_alignment": human_alignment(seed),
     }
     if "recipe_effects" in plan.recognition_tables:
         found["recipe_effects"] = recipe_effects(recognition, plan.experiments, seed)
+    if matched := plan.of_kind("equal_loss"):
+        found["equal_loss"] = equal_loss(recognition, raw["optimisation"], matched, seed)
     parts = [_of_mixed(recognition, plan, name, rows) for name in plan.of_kind("mixed_sets")]
     if parts:
         found |= {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
@@ -128,15 +136,22 @@ def compare_with_paper(
         table = found.get(name, none[name])
         return table[table["experiment"] == likest[theirs]]
 
+    compared = paper_comparison.comparison(
+        like("main", "recognizability_by_stage"),
+        like("mixed", "mixed_sets"),
+        like("mixed", "difference_in_means"),
+        specs,
+        run,
+        config["seed"],
+    )
+    theirs = feather2023_comparison.comparison(
+        plan,
+        found["recognizability"],
+        found["recognizability_by_set"],
+        {str(name): int(n) for name, n in images.items()},
+    )
     return {
-        "paper_comparison": paper_comparison.comparison(
-            like("main", "recognizability_by_stage"),
-            like("mixed", "mixed_sets"),
-            like("mixed", "difference_in_means"),
-            specs,
-            run,
-            config["seed"],
-        ),
+        "paper_comparison": pd.concat([compared, theirs], ignore_index=True),
         "claims": claims.judge(RunResults.of(plan, specs, found)),
         "claims_multiverse": (
             none["claims_multiverse"]
@@ -209,6 +224,26 @@ def weights_identity(row: Mapping[str, Any]) -> str:
     """Return what two models with the same weights have in common."""
     weights = row["weights"]
     return weights.get("sha256") or provenance.digest([row["architecture"], dict(weights)])
+
+
+def further_similarities(paths: Mapping[str, Any], plan: Plan) -> dict[str, pd.DataFrame]:
+    """Return the tables ``shared_invariance`` and ``cross_stage``, as far as there are files.
+
+    Parameters
+    ----------
+    paths
+        Files of the raw tables ``geometry`` and ``cross_stage``, by name.
+    plan
+        The plan of the run.
+    """
+    found = {}
+    if "geometry" in paths:
+        found["shared_invariance"] = shared_invariance(
+            paths["geometry"], plan.model_sets, plan.config["seed"]
+        )
+    if "cross_stage" in paths:
+        found["cross_stage"] = tables.read(tables.CROSS_STAGE, paths["cross_stage"])
+    return found
 
 
 def write_all(

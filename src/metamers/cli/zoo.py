@@ -1,8 +1,9 @@
-"""The command ``metamers stages``."""
+"""The commands ``metamers stages`` and ``metamers catalog``."""
 
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
+import yaml
 
 from metamers.config.plain_data import read_mapping
 from metamers.models import zoo
@@ -51,20 +53,42 @@ def stages(
         sys.stdout.flush()
 
 
+@app.command()
+def catalog(
+    identifier: Annotated[str, typer.Argument(help="As robustbench:Linf/Salman2020Do_R50.")],
+) -> None:
+    """Print what a catalog knows of a model as a row of the zoo, to be completed."""
+    from metamers.models import robustbench_catalog
+
+    library, _, name = identifier.partition(":")
+    if library != "robustbench":
+        raise typer.BadParameter(f"{library!r} is no catalog; there is 'robustbench'")
+    try:
+        row = robustbench_catalog.row(name)
+    except (ImportError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    key = re.sub(r"\W+", "_", name.partition("/")[2]).lower()
+    ours = {"label": name.partition("/")[2], "family": "cnn", "training": "robust", "blocks": []}
+    typer.echo(yaml.safe_dump({key: ours | row}, sort_keys=False, allow_unicode=True), nl=False)
+
+
 def chosen_specs(models: Path, names: Iterable[str] | None) -> list[ModelSpec]:
     """Return the named rows of a zoo file, or all.
 
     Raises
     ------
     typer.BadParameter
-        If a name is not in the zoo.
+        If a name is not in the zoo, or its row cannot be read.
     """
-    rows = zoo.specs(_mapping(models))
+    rows = _mapping(models)
     wanted = list(names or rows)
     unknown = [name for name in wanted if name not in rows]
     if unknown:
         raise typer.BadParameter(f"{models} has no {unknown}; it has {list(rows)}")
-    return [rows[name] for name in wanted]
+    try:
+        return list(zoo.specs({name: rows[name] for name in wanted}).values())
+    except ValueError as error:
+        raise typer.BadParameter(f"{models}: {error}") from error
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -134,6 +134,7 @@ def _budgets(config: Section, name: str, experiment: Section) -> Iterator[str]:
     largest = max((len(sets.get(m, [])) for m in experiment.get("model_sets", [])), default=0)
     if "draw" in experiment:
         largest = min(experiment["draw"]["sizes"][1], len(config.get("evaluators", [])))
+    kind = experiment_kinds.KINDS.get(experiment["kind"])
     for recipe in experiment["recipes"]:
         if recipe not in recipes or not largest:
             continue
@@ -146,6 +147,11 @@ def _budgets(config: Section, name: str, experiment: Section) -> Iterator[str]:
                     f"experiment {name!r}: the recipe {recipe!r} has the optimizer 'lbfgs', which "
                     f"needs a bound in linf, or none, and the bound {bound!r} is an l2 ball"
                 )
+        if kind and kind.until_loss and chosen.until_loss is None:
+            yield (
+                f"key 'recipes.{recipe}.budget', in experiment {name!r}: {dict(chosen.budget)}; "
+                f"an experiment of kind {experiment['kind']!r} needs 'until_loss' and 'at_most'"
+            )
         turns = _evaluations(chosen.budget, largest) // chosen.budget["steps_per_turn"]
         if turns > MOST_TURNS and "per_model" in chosen.budget:  # `_recipe` counts one model's
             yield (

@@ -149,8 +149,10 @@ def _metamers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 
 
 def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    stages = sorted({condition.stage for condition in plan.batches[wildcards["batch"]]})
-    return {
+    used = {condition.stage for condition in plan.batches[wildcards["batch"]]}
+    stages = sorted(plan.config["stages"] if "cross_stage" in plan.similarities else used)
+    further = {"similarities": plan.similarities} if plan.similarities else {}
+    return further | {
         "revision": revisions.EVALUATION,
         "conditions": plan.batch(wildcards),
         "with_power": plan.batch_power(wildcards),
@@ -162,7 +164,8 @@ def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 
 
 def _measures(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    return {
+    further = {"metrics": plan.further_metrics} if plan.further_metrics else {}
+    return further | {
         "revision": revisions.IMAGE_METRICS,
         "conditions": plan.batch(wildcards),
         "networks": plan.identities(plan.feature_networks),

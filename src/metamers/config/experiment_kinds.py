@@ -32,6 +32,8 @@ class Kind:
         The figures, drawn of each experiment.
     shows_images
         Whether a figure shows metamers themselves.
+    until_loss
+        Whether synthesis has to end at a loss.
     """
 
     compares: str
@@ -40,6 +42,7 @@ class Kind:
     tables: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     shows_images: bool = False
+    until_loss: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -67,6 +70,14 @@ KINDS: Mapping[str, Kind] = {
     ),
     "power": Kind("numbers of images (section 4.5)", figures=("power",)),
     "recipes": Kind("recipes of the solver", one=("bounds",), figures=("recipes",)),
+    "equal_loss": Kind(
+        "model sets at equal loss",
+        one=("recipes", "bounds"),
+        draws=False,
+        until_loss=True,
+        tables=("equal_loss",),
+        figures=("equal_loss",),
+    ),
     "tables": Kind("nothing: its conditions are in the tables, and in no figure"),
 }
 

@@ -86,6 +86,7 @@ class Plan:
             zoo = {
                 name: dict(row) | {"weights": _random_weights(name)} for name, row in zoo.items()
             }
+        zoo = {name: _with_stages_in_use(row, config["stages"]) for name, row in zoo.items()}
         sets = {name: tuple(members) for name, members in config["model_sets"].items()}
         drawn = {
             name: draw_sets(name, experiment["draw"], config["evaluators"], config["seed"])
@@ -201,6 +202,22 @@ class Plan:
         """Return the zoo's rows for a group of evaluators."""
         return self.rows(self.evaluator_groups[wildcards["evaluators"]])
 
+    @property
+    def further_metrics(self) -> list[str]:
+        """Return the names of the further image metrics that are wanted."""
+        return list(self.config["evaluation"].get("metrics", []))
+
+    @property
+    def similarities(self) -> list[str]:
+        """Return the names of the further tables on similarity that are wanted."""
+        return list(self.config["evaluation"].get("similarities", []))
+
+    @property
+    def similarity_files(self) -> list[str]:
+        """Return the names of the raw tables that these are made of."""
+        raw = {"shared_invariance": "geometry"}
+        return [raw.get(name, name) for name in self.similarities]
+
     def measured(self, wildcards: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return the zoo's rows for a group of models whose baselines are measured."""
         return self.rows(self.model_groups[wildcards["models"]])
@@ -304,6 +321,7 @@ class Plan:
             "recognizability_by_set",
             "recognizability_by_stage",
             "ensemble_gain",
+            "human_alignment",
         ]
         compared = ["recipe_effects"] if self._compares_recipes else []
         return (
@@ -316,7 +334,7 @@ class Plan:
     def tables(self) -> list[str]:
         """Return the names of all tables that are made of a run's own results."""
         agreement = ["gradient_agreement"] if self.measures_agreement else []
-        return [*self.recognition_tables, *MEASURED_TABLES, *agreement]
+        return [*self.recognition_tables, *MEASURED_TABLES, *self.similarities, *agreement]
 
     @property
     def measures_agreement(self) -> bool:
@@ -336,10 +354,27 @@ class Plan:
             for kind in KINDS
             for cells in [self.of_kind(kind)]
             for name in cells
-            for figure in KINDS[kind].figures
+            for figure in self._figures_of(kind)
         }
-        whole = {"gradient_agreement": ("gradient_agreement", "")}
-        return found | (whole if self.measures_agreement else {})
+        whole = ["human_alignment"] if self.published else []
+        whole += ["gradient_agreement"] if self.measures_agreement else []
+        return found | {figure: (figure, "") for figure in whole}
+
+    def _figures_of(self, kind: str) -> list[str]:
+        """Return the figures of a kind; those of further similarities stand beside Fig 5."""
+        figures = list(KINDS[kind].figures)
+        place = figures.index("similarity") + 1 if "similarity" in figures else 0
+        return figures[:place] + self.similarities * bool(place) + figures[place:]
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Return the name in Feather et al. (2023) of sets in use of one network of theirs."""
+        used = {c.model_set: self.model_sets[c.model_set] for c in self.conditions}
+        return {
+            name: self.zoo[members[0]]["feather2023"]
+            for name, members in used.items()
+            if len(members) == 1 and "feather2023" in self.zoo[members[0]]
+        }
 
     @property
     def _compares_recipes(self) -> bool:
@@ -370,9 +405,22 @@ def _random_weights(name: str) -> dict[str, Any]:
     return {"source": "random", "seed": zlib.crc32(name.encode())}
 
 
+def _with_stages_in_use(row: Mapping[str, Any], stages: Iterable[str]) -> Mapping[str, Any]:
+    """Return a row whose modules for named stages are those of the run: others decide nothing."""
+    if "stages" not in row:
+        return row
+    used = {name: module for name, module in row["stages"].items() if name in set(stages)}
+    kept = {key: value for key, value in row.items() if key != "stages"}
+    return kept | ({"stages": used} if used else {})
+
+
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
     weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
-    kept = {k: v for k, v in row.items() if k not in ("label", "note", "accuracy", "input")}
+    kept = {
+        k: v
+        for k, v in row.items()
+        if k not in ("label", "note", "accuracy", "input", "feather2023")
+    }
     return kept | {"weights": weights}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from metamers.config.plan import Condition
 from metamers.evaluation.similarity import distances
-from metamers.evaluation.similarity.activations import ReferenceDistances, compare
+from metamers.evaluation.similarity.activations import ReferenceDistances, at_another_stage, compare
 from metamers.evaluation.similarity.distances import Source
 from metamers.images import classes
 from metamers.images import references as images
@@ -54,6 +54,10 @@ class Evaluator:
         spec = ModelSpec.of(row)
         classifier = load_pretrained(spec, cache).to(device)
         return cls(spec, classifier, device, batch_size, chunk_size)
+
+    def module_at(self, stage: str, depth: float) -> str:
+        """Return the module that is a stage, at a fraction of the depth."""
+        return stages.module_at(self.classifier.network, self.spec, stage, depth)
 
     def probabilities_and_activations(
         self, pixels: Tensor, module: str
@@ -118,6 +122,10 @@ class ConditionImages:
         Fraction of the depth that was inverted.
     with_power
         Whether the divergences of fewer images are wanted too (kind ``power``).
+    similarities
+        Which of the tables ``shared_invariance`` and ``cross_stage`` are wanted too.
+    other_depths
+        Fraction of the depth of every stage, for ``cross_stage``.
     """
 
     condition: Condition
@@ -125,6 +133,8 @@ class ConditionImages:
     reference_pixels: Tensor
     depth: float
     with_power: bool = False
+    similarities: tuple[str, ...] = ()
+    other_depths: Mapping[str, float] = field(default_factory=dict)
 
     def key(self, made_with: Mapping[str, Any], revision: int, seed: int) -> str:
         """Return what this condition's results by one evaluator are known by."""
@@ -138,8 +148,14 @@ class ConditionImages:
                 self.with_power,
                 revision,
                 seed,
+                *self._further(),
             ]
         )
+
+    def _further(self) -> list[Any]:
+        """Return what further similarities depend on; nothing, where none is wanted."""
+        across = dict(self.other_depths) if "cross_stage" in self.similarities else {}
+        return [list(self.similarities), across] if self.similarities else []
 
 
 def subjects(
@@ -149,6 +165,7 @@ def subjects(
     depths: Mapping[str, float],
     n_shards: int,
     with_power: Collection[str] = (),
+    similarities: Sequence[str] = (),
 ) -> list[ConditionImages]:
     """Read the metamers of some conditions, with their references.
 
@@ -164,6 +181,8 @@ def subjects(
         Fraction of the depth of each stage; those that are missing are not used.
     with_power
         The conditions, as paths, that are of an experiment of kind ``power``.
+    similarities
+        Further tables that are wanted: ``shared_invariance``, ``cross_stage``.
     """
     draws = {name: images.load(path) for name, path in reference_paths.items()}
     found = []
@@ -174,7 +193,17 @@ def subjects(
         ids, pixels = draws[condition.references]
         rows = [ids.index(image_id) for image_id in metamers.image_ids]
         depth = depths.get(condition.stage, 0.0)
-        found.append(ConditionImages(condition, metamers, pixels[rows], depth, path in with_power))
+        found.append(
+            ConditionImages(
+                condition,
+                metamers,
+                pixels[rows],
+                depth,
+                path in with_power,
+                tuple(similarities),
+                dict(depths),
+            )
+        )
     return found
 
 
@@ -227,7 +256,8 @@ def evaluate(
 ) -> dict[str, pd.DataFrame]:
     """Return the tables that evaluators give of some conditions, by name.
 
-    They are ``predictions``, ``similarity``, ``likeness`` and ``power``.
+    They are ``predictions``, ``similarity``, ``likeness`` and ``power``, and where they are wanted
+    ``geometry`` and ``cross_stage``.
 
     What the store has is taken from it; only the rest is computed, and a model that is not
     needed is not loaded. ``contents`` says by name what decides a model's answers, its weights
@@ -255,20 +285,23 @@ def evaluate_conditions(
 
     Conditions of one stage and one draw share what the references give.
     """
-    held: tuple[Any, ReferenceDistances] | None = None
+    held: Held = {}
     for subject in sorted(subjects, key=lambda s: (s.condition.references, s.condition.stage)):
-        network = evaluator.classifier.network
-        module = stages.module_at(network, evaluator.spec, subject.condition.stage, subject.depth)
-        shared = (subject.condition.references, module, tuple(subject.metamers.image_ids))
-        if held is None or held[0] != shared:
-            _, source = evaluator.probabilities_and_activations(subject.reference_pixels, module)
-            held = (shared, ReferenceDistances.measure(source, subject.metamers.image_ids))
+        module = evaluator.module_at(subject.condition.stage, subject.depth)
+        references = _references(evaluator, subject, module, held)
         probabilities, source = evaluator.probabilities_and_activations(
             subject.metamers.pixels, module
         )
         found = compare(
-            held[1], source, subject.metamers.image_ids, seed, with_power=subject.with_power
+            references,
+            source,
+            subject.metamers.image_ids,
+            seed,
+            with_power=subject.with_power,
+            with_geometry="shared_invariance" in subject.similarities,
         )
+        if "cross_stage" in subject.similarities:
+            found["cross_stage"] = _cross_stage(evaluator, subject, held, seed)
         found["predictions"] = answers(
             probabilities, subject.metamers.image_ids, evaluator.spec.name
         ).drop(columns="evaluator")
@@ -283,3 +316,38 @@ def evaluate_conditions(
                 for name, frame in found.items()
             },
         )
+
+
+Held = dict[tuple[Any, ...], ReferenceDistances]
+"""What references give, by draw, images and module."""
+
+
+def _references(
+    evaluator: Evaluator, subject: ConditionImages, module: str, held: Held
+) -> ReferenceDistances:
+    """Return what the references give at a module, and hold it for the next condition.
+
+    Held are the stages of one draw where all are wanted, and one stage elsewhere.
+    """
+    shared = (subject.condition.references, tuple(subject.metamers.image_ids), module)
+    if shared not in held:
+        same = all(key[:2] == shared[:2] for key in held)
+        if not same or "cross_stage" not in subject.similarities:
+            held.clear()
+        _, source = evaluator.probabilities_and_activations(subject.reference_pixels, module)
+        held[shared] = ReferenceDistances.measure(source, subject.metamers.image_ids)
+    return held[shared]
+
+
+def _cross_stage(
+    evaluator: Evaluator, subject: ConditionImages, held: Held, seed: int
+) -> pd.DataFrame:
+    """Return the rows of the table `cross_stage`: the activations at every stage."""
+    rows = []
+    for stage, depth in subject.other_depths.items():
+        module = evaluator.module_at(stage, depth)
+        references = _references(evaluator, subject, module, held)
+        _, source = evaluator.probabilities_and_activations(subject.metamers.pixels, module)
+        ids = subject.metamers.image_ids
+        rows.append({"judged_stage": stage} | at_another_stage(references, source, ids, seed))
+    return pd.DataFrame(rows)

@@ -27,6 +27,7 @@ def measure(
     cache: Path,
     device: torch.device,
     revision: int,
+    further: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the rows of table ``image_metrics`` for some conditions.
 
@@ -42,8 +43,11 @@ def measure(
         What it has is taken from it.
     cache
         Folder of weights, those of LPIPS, FID and CLIP-IQA among them.
+    further
+        Metrics of pyiqa, as ``pyiqa:gmsd``.
     """
-    tools = compute.instruments(cache, _layers(networks, cache, device), device=device)
+    layers = _layers(networks, cache, device)
+    tools = compute.instruments(cache, layers, device=device, further=further)
     made_with = {
         "metrics": sorted(tools.metrics),
         "missing": sorted(tools.missing),

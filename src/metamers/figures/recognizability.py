@@ -20,7 +20,7 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.storage.tables import RECOGNIZABILITY, RECOGNIZABILITY_BY_SET
+from metamers.storage.tables import CONDITION_KEY, RECOGNIZABILITY, RECOGNIZABILITY_BY_SET
 
 RULE_TEXT = {
     "self": "same answer as the evaluator's own to the reference",
@@ -36,13 +36,15 @@ LABEL_SPACE_TEXT = {
 _CHANCE = {"16_mean": 1 / 16, "16_first": 1 / 16}
 _HELD_OUT, _MEMBER = "held-out model", "member of the set"
 _TWIN, _MEAN = "weights of a member", "mean of held-out models, 95 % interval"
+_PEOPLE = "people, published (Feather et al. 2023), 16 categories"
 _COLOURS = {
     _MEAN: style.BLACK,
+    _PEOPLE: style.GOOD,
     _HELD_OUT: style.HELD_OUT,
     _MEMBER: style.MEMBER,
     _TWIN: style.SAME_WEIGHTS,
 }
-_DASHES = {_MEAN: [1, 0], _HELD_OUT: [1, 0], _MEMBER: [5, 3], _TWIN: [2, 2]}
+_DASHES = {_MEAN: [1, 0], _PEOPLE: [1, 0], _HELD_OUT: [1, 0], _MEMBER: [5, 3], _TWIN: [2, 2]}
 _FEW = 6
 
 
@@ -56,6 +58,7 @@ def recognizability(
     rule: str = "self",
     label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
+    people: pd.DataFrame | None = None,
 ) -> alt.VConcatChart:
     """Return Fig 3: one panel per model set, share recognised against stage.
 
@@ -77,6 +80,9 @@ def recognizability(
         What the answer is compared with; by default the primary rule.
     flagged
         Conditions that are not metamers: their means are open circles.
+    people
+        Columns model_set, stage, people, people_low and people_high: what people recognised in
+        metamers of that network and layer (Feather et al. 2023), drawn beside the sets' lines.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def recognizability(
     chosen = {"experiment": experiment, "rule": rule, "label_space": label_space}
     held_out = by_set[by_set["group"] == "held_out"]
     means = held_out[(held_out[list(chosen)] == list(chosen.values())).all(axis=1)]
-    rows = _lines(pick(table, **chosen), means, labels, flagged)
+    rows = _lines(pick(table, **chosen), means, labels, flagged, people)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
     columns = _columns(len(sets))
     headings = style.headings(sets, columns)
@@ -123,6 +129,7 @@ def _lines(
     means: pd.DataFrame,
     labels: Labels,
     flagged: Collection[ConditionKey],
+    people: pd.DataFrame | None,
 ) -> pd.DataFrame:
     kinds = [
         _MEMBER if member else _TWIN if twin else _HELD_OUT
@@ -132,7 +139,7 @@ def _lines(
         kind=kinds, line=printed(single["evaluator"], labels), value=single["recognizability"]
     )
     means = means.assign(kind=_MEAN, line=_MEAN, value=means["mean"])
-    rows = pd.concat([single, means], ignore_index=True)
+    rows = pd.concat([single, means, *_people(means, people)], ignore_index=True)
     rows["set"] = set_labels(rows, labels)
     rows["flagged"] = is_flagged(rows, flagged)
     rows["counts"] = rows["set"].map({name: _counts(own) for name, own in rows.groupby("set")})
@@ -141,9 +148,18 @@ def _lines(
     return rows[[*wanted, "counts"]]
 
 
+def _people(means: pd.DataFrame, people: pd.DataFrame | None) -> list[pd.DataFrame]:
+    """Return the rows of people, one for each condition that they saw the like of, if any."""
+    if people is None:
+        return []
+    seen = means[list(CONDITION_KEY)].merge(people, on=["model_set", "stage"])
+    names = {"people": "value", "people_low": "low", "people_high": "high"}
+    return [seen.rename(columns=names).assign(kind=_PEOPLE, line=_PEOPLE)] if len(seen) else []
+
+
 def _counts(rows: pd.DataFrame) -> str:
     means = rows[rows["kind"] == _MEAN]
-    images = style.spread(rows["n_images"], "image")
+    images = style.spread(rows["n_images"].dropna().astype(int), "image")
     if means.empty:
         return f"n = {images}, no held-out model"
     return f"n = {images}, {style.spread(means['n_evaluators'].astype(int), 'held-out model')}"
@@ -167,7 +183,8 @@ def _layers(
 
 def _single(base: alt.Chart, rows: pd.DataFrame, labels: Labels) -> list[alt.Chart]:
     kinds = [kind for kind in _COLOURS if kind in set(rows["kind"])]
-    evaluators = in_order(set(rows.loc[rows["kind"] != _MEAN, "line"]), list(labels.values()))
+    judged = ~rows["kind"].isin([_MEAN, _PEOPLE])
+    evaluators = in_order(set(rows.loc[judged, "line"]), list(labels.values()))
     few = len(evaluators) <= _FEW
     colour = (
         alt.Color("kind:N", title=None)
@@ -188,9 +205,11 @@ def _single(base: alt.Chart, rows: pd.DataFrame, labels: Labels) -> list[alt.Cha
         color=colour, strokeDash=dash, detail="line:N"
     )
     points = one.mark_point(size=30 if few else 8, filled=True, opacity=0.8).encode(color=colour)
+    seen = one.transform_filter(alt.datum.kind == _PEOPLE)
+    spans = seen.mark_rule(strokeWidth=1, color=_COLOURS[_PEOPLE]).encode(y="low:Q", y2="high:Q")
     if few:
         points = points.encode(shape=style.shape_of("line", evaluators, "evaluator", columns=2))
-    return [lines, points]
+    return [lines, points, spans]
 
 
 def _mean(base: alt.Chart) -> list[alt.Chart]:

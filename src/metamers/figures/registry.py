@@ -14,22 +14,27 @@ import pandas as pd
 from metamers.config.plan import Condition, Plan
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
+from metamers.figures.cross_stage import cross_stage as draw_cross_stage
 from metamers.figures.data import NothingToDrawError, within
 from metamers.figures.differences import difference_in_means as draw_difference_in_means
 from metamers.figures.differences import ensemble_gain as draw_ensemble_gain
+from metamers.figures.equal_loss import equal_loss as draw_equal_loss
 from metamers.figures.examples import examples as draw_examples
 from metamers.figures.gradient_agreement import gradient_agreement as draw_gradient_agreement
+from metamers.figures.human_alignment import human_alignment as draw_human_alignment
 from metamers.figures.image_metrics import image_metrics as draw_image_metrics
 from metamers.figures.losses import loss_traces, losses_after
 from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
 from metamers.figures.recipes import recipes as draw_recipes
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
+from metamers.figures.shared_invariance import shared_invariance as draw_shared_invariance
 from metamers.figures.similarity import similarity as draw_similarity
 from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
+_ENDS = ("", "_low", "_high")
 EXAMPLES = 3  # reference images shown in the figure of examples
 
 
@@ -116,6 +121,21 @@ class FigureInputs:
         success = self.tables["success"]
         failed = success[~success["are_metamers"]]
         return set(failed[list(tables.CONDITION_KEY)].itertuples(index=False, name=None))
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """Return what people recognised (Feather et al. 2023) in metamers like those of the run.
+
+        Columns of the table `human_alignment`, with ``model_set`` and ``stage``: where a set's
+        network is one of theirs and a stage has the name of its layer. Of several vision
+        experiments with the same metamers the first counts.
+        """
+        sets = pd.DataFrame(self.plan.published.items(), columns=["model_set", "network"])
+        if sets.empty:
+            return pd.DataFrame(columns=["model_set", "stage"])
+        table = self.tables["human_alignment"].drop_duplicates(["network", "layer"])
+        found = sets.merge(table, on="network").rename(columns={"layer": "stage"})
+        return found[found["stage"].isin(self.config["stages"])].reset_index(drop=True)
 
     def rows(self, name: str) -> pd.DataFrame:
         """Return a table's rows for the experiment: by name, or by its conditions."""
@@ -217,7 +237,26 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
+        people=material.people,
     )
+
+
+def human_alignment(material: FigureInputs) -> alt.VConcatChart:
+    """Draw people against networks; the run's own judges by the label, of 16 categories."""
+    judged = material.tables["recognizability_by_set"]
+    judged = judged[
+        (judged["group"] == "held_out")
+        & (judged["rule"] == "label")
+        & (judged["label_space"] == "16_mean")
+    ]
+    judged = judged.drop_duplicates(["model_set", "stage"])
+    both = material.people.drop(columns=["networks", "networks_low", "networks_high"]).merge(
+        judged[["model_set", "stage", "mean", "low", "high"]], on=["model_set", "stage"]
+    )
+    names = {"mean": "networks", "low": "networks_low", "high": "networks_high", "stage": "layer"}
+    shown = ["network", "layer", *(n + end for n in ("people", "networks") for end in _ENDS)]
+    run = both.rename(columns=names)[shown]
+    return draw_human_alignment(material.tables["human_alignment"], run)
 
 
 def image_metrics(material: FigureInputs) -> alt.VConcatChart:
@@ -235,6 +274,26 @@ def similarity(material: FigureInputs) -> alt.VConcatChart:
     """Fig 5."""
     return draw_similarity(
         material.rows("similarity"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def shared_invariance(material: FigureInputs) -> alt.VConcatChart:
+    """Draw how far invariances are shared."""
+    return draw_shared_invariance(
+        material.rows("shared_invariance"),
+        labels=material.labels,
+        stages=material.stages,
+        flagged=material.flagged,
+    )
+
+
+def cross_stage(material: FigureInputs) -> alt.VConcatChart:
+    """Draw how alike metamers and references are at every stage."""
+    return draw_cross_stage(
+        material.rows("cross_stage"),
         labels=material.labels,
         stages=material.stages,
         flagged=material.flagged,
@@ -321,6 +380,17 @@ def recipes(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
+def equal_loss(material: FigureInputs) -> alt.VConcatChart:
+    """Model sets at equal loss."""
+    return draw_equal_loss(
+        material.tables["equal_loss"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        order=list(dict.fromkeys(one.model_set for one in material.conditions)),
+    )
+
+
 def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     """Draw how far the gradients of a set's models agree."""
     order = [
@@ -337,9 +407,12 @@ def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
 FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "examples": examples,
     "recognizability": recognizability,
+    "human_alignment": human_alignment,
     "ensemble_gain": ensemble_gain,
     "image_metrics": image_metrics,
     "similarity": similarity,
+    "shared_invariance": shared_invariance,
+    "cross_stage": cross_stage,
     "bounds": bounds,
     "mixed_sets": mixed_sets,
     "difference_in_means": difference_in_means,
@@ -347,6 +420,7 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "optimisation": optimisation,
     "losses": losses,
     "recipes": recipes,
+    "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
 }
 

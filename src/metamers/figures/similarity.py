@@ -71,7 +71,8 @@ def similarity(
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
     stages = in_order(set(rows["stage"]), stages)
     cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
-    chart = _heatmap(sets, in_order(set(rows["shown"]), list(labels.values())), cell).facet(
+    evaluators = in_order(set(rows["shown"]), list(labels.values()))
+    chart = heatmap(sets, evaluators, cell, "divergence (bits)").facet(
         row=alt.Row("kind:N", sort=_kinds(comparisons), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
         data=inline(rows),
@@ -95,13 +96,15 @@ def _cells(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]
     rows["kind"] = _kinds(list(rows["comparison"]))
     rows["flagged"] = is_flagged(rows, flagged)
     daggers = rows["flagged"].map({True: style.FLAG, False: ""})
-    rows["text"] = rows["divergence"].map(_two_places) + daggers
+    rows["text"] = rows["divergence"].map(two_places) + daggers
     rows["ratio"] = rows["median_ratio"].map(_factor)
     wanted = ["model_set", "set", "shown", "kind", "stage", "member", "flagged", "text", "ratio"]
-    return rows[[*wanted, "divergence", "low", "high", "median_ratio", "n_images"]]
+    rows["value"] = rows["divergence"]
+    return rows[[*wanted, "divergence", "value", "low", "high", "median_ratio", "n_images"]]
 
 
-def _two_places(divergence: float) -> str:
+def two_places(divergence: float) -> str:
+    """Return a number as the text of a cell."""
     return "–" if pd.isna(divergence) else f"{divergence:.2f}"
 
 
@@ -121,7 +124,11 @@ def _reading(rows: pd.DataFrame) -> str:
     )
 
 
-def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
+def heatmap(sets: list[str], evaluators: list[str], cell: int, title: str) -> style.Layers:
+    """Return the cells of evaluators against sets: colour by ``value``, from 0 to 1.
+
+    Columns set, shown (the evaluator), stage, value, low, high, text, ratio, member and flagged.
+    """
     base = alt.Chart().encode(
         x=alt.X("set:N", sort=sets, title=None)
         .scale(domain=sets)
@@ -131,11 +138,11 @@ def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
         .axis(labelLimit=240, ticks=False, domain=False),
     )
     colour = (
-        alt.Color("divergence:Q", title="divergence (bits)")
-        .scale(scheme="blues", domain=[0, 1])
+        alt.Color("value:Q", title=title)
+        .scale(scheme="blues", domain=[0, 1], clamp=True)
         .legend(values=[0, 0.2, 0.4, 0.6, 0.8, 1], gradientLength=120)
     )
-    tooltip = ["shown:N", "set:N", "stage:N", "divergence:Q", "low:Q", "high:Q", "median_ratio:Q"]
+    tooltip = ["shown:N", "set:N", "stage:N", "value:Q", "low:Q", "high:Q", "ratio:N"]
     outline = base.transform_filter(alt.datum.member).mark_rect(
         fillOpacity=0,
         stroke=style.MEMBER,
@@ -162,4 +169,4 @@ def _daggers(base: alt.Chart) -> alt.Chart:
 
 
 def _ink() -> Any:  # noqa: ANN401, Altair has no public name for a condition
-    return alt.condition(alt.datum.divergence > 0.6, alt.value("white"), alt.value(style.INK))
+    return alt.condition(alt.datum.value > 0.6, alt.value("white"), alt.value(style.INK))

@@ -279,9 +279,14 @@ def _working_directory_importable() -> Iterator[None]:
         sys.path.remove(here)
 
 
+def _robustbench(identifier: str) -> nn.Module:
+    return importlib.import_module("metamers.models.robustbench_catalog").network(identifier)
+
+
 BUILDERS: dict[str, Callable[[str], Any]] = {
     "timm": _timm,
     "torchvision": _torchvision,
+    "robustbench": _robustbench,
     "own": _own,
     "import": _imported,
 }

@@ -29,7 +29,7 @@ class ModelSpec:
     Attributes
     ----------
     architecture
-        ``library:name``: ``timm:…``, ``torchvision:…``, ``own:…`` (a function of
+        ``library:name``: ``timm:…``, ``torchvision:…``, ``robustbench:…``, ``own:…`` (a function of
         `metamers.models.architectures`) or ``import:package.module:factory``.
     parameters
         Expected number of parameters, checked whenever the model is built; 0: not checked.
@@ -42,6 +42,8 @@ class ModelSpec:
     channels
         Where the blocks' activations of four dimensions have their channels: ``first``
         (n, channels, height, width) or ``last`` (n, height, width, channels).
+    feather2023
+        Name of the network in the published results of Feather et al. (2023), if it is there.
     """
 
     name: str
@@ -57,18 +59,31 @@ class ModelSpec:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     channels: Literal["first", "last"] = "first"
+    feather2023: str = ""
     note: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ModelSpec:
-        """Read a row, with its ``name`` as one more key."""
+        """Read a row, with its ``name`` as one more key.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing or unknown, or a section is none.
+        """
         values = {"parameters": 0} | dict(row)
-        layout = Layout(**_tuples(values["weights"].get("layout", {})))
-        values["weights"] = WeightsRow(**(dict(values["weights"]) | {"layout": layout}))
-        if values["normalisation"] is not None:
-            values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
-        values["blocks"] = tuple(values["blocks"])
-        return cls(**values)
+        try:
+            layout = Layout(**_tuples(values["weights"].get("layout", {})))
+            values["weights"] = WeightsRow(**(dict(values["weights"]) | {"layout": layout}))
+            if values["normalisation"] is not None:
+                values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
+            values["blocks"] = tuple(values["blocks"])
+            return cls(**values)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"the zoo's row {row.get('name')!r} cannot be read: {error!r} "
+                "(workflow/schemas/models.schema.yaml)"
+            ) from error
 
 
 def read(path: str | Path) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metamers.config.plan import Condition, Plan
 from metamers.preflight import workload
-from metamers.synthesis.settings import SynthesisSettings
+from metamers.synthesis.settings import IMAGES_KEPT, SynthesisSettings
 
 if TYPE_CHECKING:
     from metamers.preflight.flops import StepCost
@@ -111,12 +111,14 @@ def estimate(
         jobs=n_jobs,
         flops=flops,
         hours=(seconds + n_jobs * speed.start) / 3600 if speed else None,
-        memory_bytes=memory(plan, of_members, n_images),
+        memory_bytes=memory(plan, settings, of_members, n_images),
         disk_bytes=disk(plan, settings, len(members), n_images),
     )
 
 
-def memory(plan: Plan, costs: Sequence[StepCost], n_images: int) -> int:
+def memory(
+    plan: Plan, settings: SynthesisSettings, costs: Sequence[StepCost], n_images: int
+) -> int:
     """Return the bytes of a synthesis job's tensors, at their most."""
     in_shard = math.ceil(n_images / len(plan.shards))
     engine = plan.config["engine"]
@@ -124,7 +126,8 @@ def memory(plan: Plan, costs: Sequence[StepCost], n_images: int) -> int:
     chunks = min(max(1, engine["batch_size"] // chunk), math.ceil(in_shard / chunk))
     step = max(cost.peak_bytes for cost in costs)
     kept = sum(cost.activation_bytes for cost in costs)
-    pixels = IMAGES_HELD * FLOAT * 3 * plan.config["preprocessing"]["size"] ** 2
+    images = IMAGES_HELD + 2 * IMAGES_KEPT[settings.optimizer]  # before the turn, and in it
+    pixels = images * FLOAT * 3 * plan.config["preprocessing"]["size"] ** 2
     return sum(cost.weight_bytes for cost in costs) + chunk * (step + chunks * (kept + pixels))
 
 

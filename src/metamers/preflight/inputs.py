@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metamers.evaluation.metrics.registry import card
 from metamers.images import null_pool, references
 from metamers.models import zoo
 from metamers.models.weights import cache as weights
@@ -31,7 +32,7 @@ def missing(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) ->
     rows
         The rows of the models that the run uses.
     """
-    return [*_images(config), *_weights(config, rows)]
+    return [*_images(config), *_metrics(config), *_weights(config, rows)]
 
 
 def require(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> None:
@@ -63,6 +64,17 @@ def _images(config: Mapping[str, Any]) -> list[str]:
         for name, count in workload.image_counts(config, list(draws)).items()
         if count < fewest
     ]
+
+
+def _metrics(config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the metrics that are named: no such name, or no package."""
+    found = []
+    for name in config["evaluation"].get("metrics", []):
+        try:
+            card(name)
+        except (ImportError, ValueError) as error:
+            found.append(f"image metrics (key 'evaluation.metrics'): {error}")
+    return found
 
 
 def _weights(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -341,6 +341,30 @@ PAPER_COMPARISON = Table(
     ("place", "quantity", "subject"),
 )
 
+HUMAN_ALIGNMENT = Table(
+    "human_alignment",
+    "What people and what other networks recognise in the same metamers, as Feather et al. (2023) "
+    "published it: shares of 16 categories answered rightly.",
+    pa.schema(
+        [
+            column("experiment", pa.string(), "vision experiment of the study, by its number"),
+            column("network", pa.string(), "network that the metamers were made for"),
+            column("layer", pa.string(), "its layer, under the study's name"),
+            column("n_people", pa.int32(), "people who were shown the metamers"),
+            column("people", pa.float64(), "mean share of these", unit="0..1"),
+            column("people_low", pa.float64(), "lower end, 95 % bootstrap interval over people"),
+            column("people_high", pa.float64(), "upper end of that interval"),
+            column("n_networks", pa.int32(), "networks that judged and did not make them"),
+            column("networks", pa.float64(), "mean share of these", unit="0..1"),
+            column(
+                "networks_low", pa.float64(), "lower end, 95 % bootstrap interval over networks"
+            ),
+            column("networks_high", pa.float64(), "upper end of that interval"),
+        ]
+    ),
+    ("experiment", "network", "layer"),
+)
+
 CLAIMS = Table(
     "claims",
     "Claims of the paper, judged on the run at hand.",

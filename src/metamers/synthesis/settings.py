@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 STRATEGIES = ("round_robin", "random_order", "mean_gradient", "worst_model")
 GRADIENTS = ("raw", "l2_normalised", "rms_normalised", "smoothed", "sign")
 OPTIMIZERS = ("sgd", "nesterov", "adam", "lbfgs")
+# What an optimizer keeps of each image from step to step, in images.
+IMAGES_KEPT = {"sgd": 0, "nesterov": 1, "adam": 2, "lbfgs": 22}
 RECTIFIERS = ("plain", "identity_gradient")
 NORMS = ("linf", "l2")
 CENTERS = ("initial", "reference")

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from metamers.evaluation.metrics import frechet, learned
+from metamers.evaluation.metrics import frechet, learned, pyiqa_catalog
 from metamers.evaluation.metrics.learned import Features, Layers
 from metamers.evaluation.metrics.pixel import METRICS, UNDEFINED, VIF_SMALLEST_SIDE, Metric
 from metamers.evaluation.metrics.registry import MEASURES, WEIGHTS, card
@@ -61,6 +61,7 @@ def instruments(
     *,
     device: str | torch.device = "cpu",
     weights: Mapping[str, WeightsRow] = WEIGHTS,
+    further: Sequence[str] = (),
 ) -> MetricSuite:
     """Return the metrics that can be computed here.
 
@@ -76,6 +77,8 @@ def instruments(
         Where the networks of metrics run.
     weights
         Rows of the files.
+    further
+        Metrics of pyiqa, as ``pyiqa:gmsd``.
 
     Raises
     ------
@@ -95,6 +98,12 @@ def instruments(
         for entry in MEASURES.values()
         if entry.weights and not files[entry.weights]
     }
+    for name in further:
+        made = pyiqa_catalog.metric(name, device)
+        if isinstance(made, str):
+            missing[name] = made
+        else:
+            metrics[name] = made
     return MetricSuite(metrics, layers or {}, inception, missing)
 
 

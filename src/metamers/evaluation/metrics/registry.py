@@ -309,7 +309,7 @@ def card(name: str) -> MetricSpec:
     """Return a measure's card.
 
     A name that begins as those of `feature_cards` do and is not declared gets one with
-    the network's name as its label.
+    the network's name as its label; one that begins with ``pyiqa:`` has what pyiqa says of it.
 
     Raises
     ------
@@ -318,6 +318,10 @@ def card(name: str) -> MetricSpec:
     """
     if name in MEASURES:
         return MEASURES[name]
+    if name.startswith("pyiqa:"):
+        from metamers.evaluation.metrics import pyiqa_catalog
+
+        return pyiqa_catalog.card(name)
     network = name.partition("_")[2]
     if takes_a_classifier(name):
         return next(m for m in feature_cards(network, network) if m.name == name)

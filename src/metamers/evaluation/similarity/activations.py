@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from metamers.evaluation.similarity import distances, divergence, null_distribution, sample_size
+from metamers import bootstrap
+from metamers.evaluation.similarity import (
+    distances,
+    divergence,
+    null_distribution,
+    sample_size,
+    shared_invariance,
+)
 from metamers.evaluation.similarity.distances import Source
 from metamers.evaluation.similarity.null_distribution import Null
 from metamers.images import crops
@@ -66,8 +74,11 @@ def compare(
     seed: int,
     *,
     with_power: bool = False,
+    with_geometry: bool = False,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables ``similarity``, ``likeness`` and ``power``, without condition columns.
+
+    And ``geometry``, if it is asked for.
 
     The power table, which takes as long as a network's look at some thousand images, is empty
     unless asked for. It has the numbers of images of `POWER_SIZES` that are at most half of all.
@@ -81,8 +92,9 @@ def compare(
     powers = sample_size.power(
         *every, sizes, repeats=POWER_REPEATS, seed=seed, photographs=photographs
     )
+    wanted = {"geometry": geometry(references, pairs, photographs, seed)} if with_geometry else {}
     total = {"n_total": n, "n_photographs": int(photographs.max()) + 1}
-    return {
+    return wanted | {
         "similarity": pd.DataFrame(
             [asdict(row) | {"median_ratio": _finite(row.median_ratio)} for row in rows]
         ),
@@ -115,6 +127,43 @@ def likeness(
             "percentile_spearman": references.null.percentile("spearman", correlations),
         }
     )
+
+
+def geometry(
+    references: ReferenceDistances,
+    pairs: NDArray[np.float64],
+    photographs: NDArray[np.intp],
+    seed: int,
+) -> pd.DataFrame:
+    """Return the distances of all pairs of metamers, and how similar they are to references'."""
+    found = shared_invariance.similarity(references.pairs, [pairs], seed, photographs)
+    row = {
+        "photographs": photographs.astype(np.int32),
+        "pairs": pairs[np.triu_indices(len(pairs), k=1)].astype(np.float32),
+    }
+    return pd.DataFrame([row | shared_invariance.columns("stir", found)])
+
+
+def at_another_stage(
+    references: ReferenceDistances, metamers: Source, image_ids: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Return the cells of the table `cross_stage` on one stage, without condition columns."""
+    n, photographs = len(image_ids), crops.photographs(image_ids)
+    relative = distances.matched_distances(references.source, metamers, n) / references.norms
+    means = np.bincount(photographs, weights=relative) / np.bincount(photographs)
+    low, high = bootstrap.bootstrap_interval(means, np.random.default_rng(seed))
+    pairs = distances.pair_distances(metamers, n)
+    found = shared_invariance.similarity(references.pairs, [pairs], seed, photographs)
+    similarity = shared_invariance.columns("similarity", found)
+    del similarity["similarity_floor"]
+    return {
+        "n_images": n,
+        "relative_l2": float(means.mean()),
+        "low": float(low),
+        "high": float(high),
+        "percentile_l2": float(np.median(references.null.percentile("relative_l2", relative))),
+        **similarity,
+    }
 
 
 def ranked_features(source: Source, n: int) -> NDArray[np.float64]:
