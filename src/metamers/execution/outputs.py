@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from metamers import __version__
 from metamers.execution.batching import Finished, Progress
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
@@ -85,8 +84,7 @@ def _notes(spec: SynthesisSpec, engine: ExecutionSettings, progress: Progress) -
         "depth": spec.depth,
         "seed": spec.seed,
         "revision": spec.revision,
-        "version": __version__,
-        "commit": provenance.commit(),
+        **provenance.versions(),
         "torch": torch.__version__,
         "engine": engine.reproducibility_settings(),
         "choices": progress.choices and progress.choices.plain(),
