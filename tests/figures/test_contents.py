@@ -14,6 +14,7 @@ import synthetic_tables as synthetic
 from PIL import Image
 
 from metamers.figures import examples as examples_module
+from metamers.figures import registry
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.data import NothingToDrawError
 from metamers.figures.differences import difference_in_means, ensemble_gain
@@ -381,3 +382,16 @@ def test_transfer_has_the_mean_of_each_family():
         & (table["evaluator"].map(families) == row["family"])
     ]
     assert row["recognizability"] == pytest.approx(held_out["recognizability"].mean())
+
+
+def test_examples_are_the_best_the_middle_and_the_least_recognised():
+    shares = {"a": 0, "b": 3, "c": 1, "d": 2, "e": 0}  # of four held-out judges
+    rows = [
+        {"image_id": image, "recognised": judge < share, "member": False, "same_weights": False}
+        for image, share in shares.items()
+        for judge in range(4)
+    ]
+    member = {"image_id": "e", "recognised": True, "member": True, "same_weights": False}
+    recognition = pd.DataFrame([*rows, member]).assign(rule="self", label_space="1000")
+    assert registry._instructive(list(shares), recognition) == ["b", "d", "e"]
+    assert registry._instructive(["b"], recognition) == ["b"]
