@@ -101,9 +101,11 @@ class _Successful:
         if successes is None or successes.empty:
             return cls(frozenset(), {})
         keys = [*tables.CONDITION_KEY, "image_id"]
-        good = pd.MultiIndex.from_frame(successes.loc[successes["success"], keys].astype(str))
-        rows = recognition[pd.MultiIndex.from_frame(recognition[keys].astype(str)).isin(good)]
-        found = cells(rows, selected=True)
+        image = recognition.groupby(keys, observed=True, sort=False).ngroup()
+        first = ~image.duplicated()  # of each image: there are many judgements of it
+        images = recognition.loc[first, keys].astype(str).assign(image=image[first])
+        good = images.merge(successes.loc[successes["success"], keys].astype(str), "inner", keys)
+        found = cells(recognition[image.isin(good["image"])], selected=True)
         conditions = successes[list(tables.CONDITION_KEY)].drop_duplicates()
         known = frozenset(Condition(*row) for row in conditions.itertuples(index=False, name=None))
         return cls(known, {(c.condition, c.rule, c.label_space): c for c in found})
