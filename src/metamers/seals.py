@@ -157,6 +157,19 @@ def opened(path: str | Path) -> tuple[Record, str]:
         raise SealError(f"its record cannot be read: {error}") from error
 
 
+def notes_of(path: str | Path) -> dict[str, str]:
+    """Return the texts in the notes of a Parquet or safetensors file, by their names."""
+    path = Path(path)
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        found = pq.read_metadata(path).metadata or {}
+        prefix = KEY.partition(".")[0] + "."
+        return {k.decode().removeprefix(prefix): v.decode() for k, v in found.items()}
+    with path.open("rb") as file:
+        return json.loads(_region(file, path.suffix)[1]).get("__metadata__", {})
+
+
 def _width(path: str | Path) -> int:
     """Return how many bytes the seal covers: in a PNG, a sum over it follows."""
     return _DIGITS + (_PNG_SUM if Path(path).suffix == ".png" else 0)
@@ -226,14 +239,10 @@ def _embedded(content: bytes, notes: Mapping[str, str], path: Path) -> bytes:
 
 
 def _record_text(path: Path) -> str:
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_metadata(path).metadata[KEY.encode()].decode()
+    if path.suffix in (".parquet", ".safetensors"):
+        return notes_of(path)["record"]
     with path.open("rb") as file:
         _, region = _region(file, path.suffix)
-    if path.suffix == ".safetensors":
-        return json.loads(region)["__metadata__"]["record"]
     if path.suffix == ".json":
         return json.loads(region)["record"]
     found = region[region.rindex(KEY.encode()) + len(KEY) + 1 : region.rindex(_MARK)]

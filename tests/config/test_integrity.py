@@ -1,8 +1,9 @@
 """A small run's files, made by jobs as scripts make them, then damaged in every way."""
 
+import inspect
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,9 +18,9 @@ from typer.testing import CliRunner
 
 from metamers import snakemake_script
 from metamers.cli.main import app
-from metamers.config import decided, integrity, validation
+from metamers.config import decided, integrity, run_verification, validation
 from metamers.figures import style
-from metamers.images import references
+from metamers.images import references, sources
 from metamers.storage import metamers, tables
 from metamers.storage.metamers import Metamers
 
@@ -46,7 +47,7 @@ class Run:
         outputs = [str(self.folder / path) for path in outputs]
         for path in outputs:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        decides = decided.param(self.plan, rule, outputs[0])(wildcards)
+        decides = decided.param(self.plan, rule)(wildcards)
         job = SimpleNamespace(
             config=self.plan.config,
             scriptdir=str(ROOT / "workflow/scripts"),
@@ -115,7 +116,7 @@ class Run:
             step()
 
     def findings(self):
-        return {f.path: f for f in integrity.inspect_run(self.plan, self.folder)}
+        return {f.path: f for f in run_verification.inspect_run(self.plan, self.folder)}
 
 
 @pytest.fixture(autouse=True)
@@ -169,7 +170,9 @@ def cut(path):
 
 def test_a_run_as_it_was_made_is_clean(run):
     assert run.findings() == {}
-    assert {integrity.place(p, run.folder) for p in integrity.results(run.folder)} == set(KINDS)
+    assert {integrity.place(p, run.folder) for p in run_verification.results(run.folder)} == set(
+        KINDS
+    )
 
 
 @pytest.mark.parametrize("damage", [flip, cut])
@@ -209,7 +212,7 @@ def test_a_file_of_each_kind_of_another_configuration_is_stale(run, tmp_path, mo
 def test_what_was_made_from_another_input_is_stale(run):
     other = Run(configured(preprocessing=run.plan.config["preprocessing"] | {"crop": 0.9}))
     other.references()
-    found = {f.path: f for f in integrity.inspect_run(other.plan, other.folder)}
+    found = {f.path: f for f in run_verification.inspect_run(other.plan, other.folder)}
     assert found[METAMERS].kind == "stale"
     assert "made from another references/photographs.safetensors" in found[METAMERS].reason
 
@@ -256,7 +259,7 @@ def test_drafts_of_killed_attempts_are_swept(run):
     run.references()
     assert not drafts[0].exists()  # of the job that ran
     assert drafts[1].exists()
-    integrity.sweep_run(run.folder)
+    run_verification.sweep_run(run.folder)
     assert not drafts[1].exists()
 
 
@@ -285,3 +288,59 @@ def test_the_command_refuses_the_configuration_of_another_run(run, tmp_path):
     refused = verify("--configfile", SMALL, "--configfile", other)
     assert refused.exit_code == 2
     assert "'other'" in refused.output
+
+
+@pytest.fixture
+def own(plan, tmp_path):
+    """A run one of whose models has local weights and code of one's own."""
+    (tmp_path / "net.pth").write_bytes(b"\x80 first")
+    (tmp_path / "mycode.py").write_text(
+        "raise SystemExit  # who looks at a module runs none of it\n"
+    )
+    changes = {"architecture": "import:mycode:network"}
+    changes |= {"weights": {"source": "local", "path": str(tmp_path / "net.pth")}}
+    own = Run(replace(plan, zoo={**plan.zoo, "squeezenet1_1": plan.zoo["squeezenet1_1"] | changes}))
+    own.weights()
+    return own
+
+
+@pytest.mark.parametrize(("name", "key"), [("net.pth", "sha256"), ("mycode.py", "code")])
+def test_weights_and_code_replaced_under_their_name_make_their_note_stale(own, name, key):
+    assert own.findings() == {}
+    Path(name).write_bytes(b"\x80 other")
+    (found,) = own.findings().values()
+    assert (found.path, found.kind) == ("weights/squeezenet1_1.json", "stale")
+    assert found.reason.startswith(f"{key} is ")
+
+
+def test_weights_that_are_moved_or_not_at_hand_change_nothing(own, tmp_path):
+    of = decided.param(own.plan, "fetch_weights", str(own.folder / "weights/{model}.json"))
+    decides = of({"model": "squeezenet1_1"})
+    Path("net.pth").rename(tmp_path / "moved.pth")
+    assert own.findings() == {}
+    assert of({"model": "squeezenet1_1"}) == decides  # as the file says
+    row = own.plan.zoo["squeezenet1_1"]
+    weights = {"source": "local", "path": str(tmp_path / "moved.pth")}
+    moved = replace(own.plan, zoo={**own.plan.zoo, "squeezenet1_1": row | {"weights": weights}})
+    assert Run(moved).findings() == {}
+    assert decided.by(moved, "fetch_weights", {"model": "squeezenet1_1"}) == decides
+
+
+def test_photographs_that_change_under_their_name_make_the_references_stale(plan, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for image in sources.candidates({"source": "embedded"})[:5]:
+        shutil.copy(image.path, pictures)
+    run = Run(configured(data={"source": "folder", "path": str(pictures)}))
+    run.references()
+    assert run.findings() == {}
+    first, second = sorted(pictures.iterdir())[:2]
+    shutil.copy(first, second)
+    found = run.findings()
+    assert set(found) == set(KINDS[:2])
+    assert all("photographs.sha256 is" in finding.reason for finding in found.values())
+
+
+def test_snakemake_looks_at_changes_of_the_parameter():
+    """It looks at no parameter whose function takes more than wildcards."""
+    assert list(inspect.signature(decided.param(None, "draw_figures")).parameters) == ["wildcards"]

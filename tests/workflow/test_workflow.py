@@ -111,6 +111,17 @@ def test_figures_come_in_three_forms(results):
             assert (results / "figures" / f"{stem}{suffix}").stat().st_size > 1000
 
 
+def test_gallery_shows_every_metamer_of_the_named_sets(results):
+    data = results / "gallery/data"
+    text = (data / "rows-0.js").read_text()
+    rows = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert len(rows["photograph"]) == 5 * 5
+    for photograph, condition in zip(rows["photograph"], rows["condition"], strict=True):
+        assert (results / f"gallery/images/{photograph}/{condition}.png").stat().st_size > 1000
+    assert (results / "gallery/index.html").exists()
+    assert len(list(data.glob("photograph-*.js"))) == 5
+
+
 def test_members_are_flagged_and_held_out(results):
     recognizability = pd.read_parquet(results / "tables/recognizability.parquet")
     of_set = recognizability[recognizability["model_set"] == "lite_squeezenet"]
@@ -274,3 +285,49 @@ def test_the_papers_plan_has_its_counts(tmp_path):
     assert jobs["synthesize_metamers"] == (6 * 3 + 3 * 4 + 100) * 4
     assert jobs["fetch_weights"] == 31
     assert jobs["evaluate_models"] == 13 * 4
+
+
+def verified(folder, *arguments, configs=(SMALL,)):
+    files = [word for path in configs for word in ("--configfile", str(path))]
+    command = [sys.executable, "-m", "metamers", "verify", "results/small", *files]
+    command += ["--default", str(ROOT / "config/config.yaml"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_a_finished_run_is_verified_as_clean(finished):
+    done = verified(finished)
+    assert (done.returncode, " 0 of them wrong, 0 left over" in done.stdout) == (0, True)
+
+
+def test_results_of_other_settings_that_snakemake_knows_nothing_of_are_refused(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished / "results", folder / "results")  # without .snakemake
+    recipe = {"main": {"budget": {"total_steps": 8}}}
+    configs = overlay(tmp_path, seed=1, preprocessing={"size": 48}, recipes=recipe)
+    done = snakemake(folder, check=False, configs=configs)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "seed is 0, expected 1" in said
+    assert "recipe.budget.total_steps is 12, expected 8" in said
+    assert "preprocessing.size is 64, expected 48" in said
+    assert "--repair" in said
+
+
+def test_damage_is_found_and_made_good_with_the_same_bytes(finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True, symlinks=True)
+    run, sound = tmp_path / "results/small", finished / "results/small"
+    condition = "photographs/main/single_squeezenet/early/unbounded/000-of-002"
+    damaged = [run / f"metamers/{condition}.safetensors", run / "tables/chance.parquet"]
+    for path in damaged:
+        content, times = bytearray(path.read_bytes()), path.stat()
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # Snakemake sees no change
+    assert planned(tmp_path) == {}
+    found = verified(tmp_path, "--repair")
+    assert found.returncode == 1
+    assert found.stdout.count(": damaged: ") == 2
+    snakemake(tmp_path)
+    assert verified(tmp_path).returncode == 0
+    for path in [*damaged, run / "predictions/metamers/000-of-001/00-of-01.parquet"]:
+        assert path.read_bytes() == (sound / path.relative_to(run)).read_bytes()

@@ -1,6 +1,6 @@
 """The end of a run: every file of it is compared with what the configuration makes."""
 
-from metamers.config import decided, integrity
+from metamers.config import decided, run_verification
 
 
 rule verify_results:
@@ -21,7 +21,7 @@ rule verify_results:
             form=["png", "html"],
         ),
     output:
-        f"{RUN}/{integrity.verification(plan)}",
+        f"{RUN}/{run_verification.verification(plan)}",
     log:
         f"{LOGS}/verify_results.log",
     conda:

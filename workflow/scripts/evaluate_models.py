@@ -9,6 +9,7 @@ from metamers.evaluation import evaluators
 from metamers.execution import devices
 from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
+from metamers.storage import provenance
 from metamers.storage.cache import ResultCache
 
 job = integrity.begin(snakemake)
@@ -37,5 +38,5 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         decides["revision"],
         decides["seed"],
     )
-tabulate.write_all(found, snakemake.output)
+tabulate.write_all(found, snakemake.output, provenance.versions())
 job.finish()

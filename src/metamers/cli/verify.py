@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from metamers.config import integrity, validation
+from metamers.config import run_verification, validation
 from metamers.config.plan import Plan
 
 app = typer.Typer(help="Look at a run after it has ended.", no_args_is_help=True)
@@ -29,15 +29,19 @@ def verify_run(
 ) -> None:
     """Compare every file of a run with what its configuration makes; exit code 1 if one differs."""
     plan = _plan(configfile or [], default, run)
-    found = integrity.inspect_run(plan, run)
+    found = run_verification.inspect_run(plan, run)
     left_over = [finding for finding in found if finding.kind == "left over"]
     wrong = [finding for finding in found if finding.kind != "left over"]
     for finding in [*wrong, *left_over]:
         typer.echo(str(finding))
-    number = len(integrity.results(run))
+    number = len(run_verification.results(run))
     typer.echo(f"{number} files, {len(wrong)} of them wrong, {len(left_over)} left over")
+    for library, counts in run_verification.versions(run, wrong).items():
+        if len(counts) > 1:
+            each = ", ".join(f"{count} by {version}" for version, count in sorted(counts.items()))
+            typer.echo(f"note: files were made by several versions of {library}: {each}")
     if repair:
-        aside = integrity.set_aside(run, wrong)
+        aside = run_verification.set_aside(run, wrong)
         if aside:
             typer.echo(f"set aside in {aside}; the same snakemake command makes them anew")
     elif wrong:

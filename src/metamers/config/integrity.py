@@ -11,25 +11,18 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from glob import escape
 from pathlib import Path
 from typing import Any
 
 from metamers import seals, snakemake_script
-from metamers.config import decided, revisions, validation
+from metamers.config import decided, validation
 from metamers.config.plan import Plan
 from metamers.files import sha256_of
 from metamers.seals import Record, SealError
-from metamers.storage import provenance
 
 RESULTS = Path("results")
-# What is kept in a run's folder that is no result: by the workflow, `metamers export` and
-# `metamers experiment score`, and by Snakemake.
-_KEPT = ("checkpoints", "store", "set_aside", "png", "people")
-_REPORT = "report.html"
-_VERIFIED = "verified-"
-_OUTSIDE = "../"
+OUTSIDE = "../"
 _MOST_DIFFERENCES = 6
 
 
@@ -150,7 +143,7 @@ class Inspector:
     def of(self, path: str | Path) -> list[Finding]:
         """Return what is wrong with a file; one from outside of the run's folder has no record."""
         name = place(path, self.folder)
-        if name.startswith(_OUTSIDE):
+        if name.startswith(OUTSIDE):
             return []
         try:
             record, self._seals[name] = seals.opened(path)
@@ -194,7 +187,7 @@ class Inspector:
     def _seal(self, name: str) -> str | None:
         """Return the seal of a file as it is now, or its sha256; None if it cannot be had here."""
         if name not in self._seals:
-            of = sha256_of if name.startswith(_OUTSIDE) else seals.seal_of
+            of = sha256_of if name.startswith(OUTSIDE) else seals.seal_of
             try:
                 self._seals[name] = of(self.folder / name)
             except (OSError, SealError):
@@ -223,98 +216,15 @@ def _short(value: Any) -> str:  # noqa: ANN401
     return text if len(text) <= 80 else f"{text[:50]}…{text[-20:]}"
 
 
-def results(folder: Path) -> list[Path]:
-    """Return the files in a run's folder that jobs have written as results, by name."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and path.relative_to(folder).parts[0] not in _KEPT
-        and not path.name.startswith(".")
-        and path.relative_to(folder).as_posix() != _REPORT
-    ]
-
-
-def inspect_run(plan: Plan, folder: Path) -> list[Finding]:
-    """Return what is wrong with the files of a run's folder, and what is left over in it.
-
-    Which files there should be, a finished run has written down. Of an unfinished one, the files
-    that are there are looked at, and the inputs that they name.
-    """
-    inspector = Inspector(plan, folder)
-    there = {place(path, folder): path for path in results(folder)}
-    expected = _expected(plan, folder)
-    if expected is None:
-        named = (name for path in there.values() for name in _named(path))
-        expected = {name for name in there if not name.startswith(_VERIFIED)} | set(named)
-    found = [finding for name in sorted(expected) for finding in inspector.of(folder / name)]
-    reason = "nothing in the configuration makes it"
-    return found + [Finding(name, "left over", reason) for name in sorted(set(there) - expected)]
-
-
-def _expected(plan: Plan, folder: Path) -> set[str] | None:
-    """Return the files of a finished run; None if it is not finished."""
-    try:
-        record, _ = seals.opened(folder / verification(plan))
-    except (OSError, SealError):
-        return None
-    return {*record.inputs, record.path}
-
-
-def _named(path: Path) -> list[str]:
-    """Return the inputs in the run's folder that a file says it was made from."""
-    try:
-        inputs = seals.opened(path)[0].inputs
-    except (OSError, SealError):
-        return []
-    return [name for name in inputs if not name.startswith(_OUTSIDE)]
-
-
-def set_aside(folder: Path, findings: Iterable[Finding]) -> Path | None:
-    """Move what is wrong into a folder of its own within the run's; None if there is nothing.
-
-    Nothing is lost where it was the configuration that was wrong.
-    """
-    aside = folder / "set_aside" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    moved = [finding.path for finding in findings if (folder / finding.path).exists()]
-    for name in moved:
-        (aside / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).replace(aside / name)
-    return aside if moved else None
-
-
-def verification(plan: Plan) -> str:
-    """Return the name of the file that says that a run was verified, of this configuration alone.
-
-    So Snakemake verifies whatever it finds anew once the configuration is another, even where it
-    knows nothing of how the files came about.
-    """
-    steps = {name: getattr(revisions, name) for name in dir(revisions) if name.isupper()}
-    digest = provenance.digest([decided.by(plan, "verify_results", {}), steps])
-    return f"{_VERIFIED}{digest}.json"
-
-
-def other_verifications(plan: Plan, folder: Path) -> list[Path]:
-    """Return the files that say so of other configurations."""
-    return [p for p in folder.glob(f"{_VERIFIED}*.json") if p.name != verification(plan)]
-
-
 def sweep(paths: Iterable[str | Path]) -> None:
     """Remove the drafts of files that attempts which were killed have left beside them."""
     for path in map(Path, paths):
         for draft in path.parent.glob(f".{escape(path.name[:200])}.*.tmp"):
-            _remove(draft)
+            remove_draft(draft)
 
 
-def sweep_run(folder: Path) -> list[Path]:
-    """Remove all drafts in a run's folder, where no job may be at work, and return them."""
-    drafts = sorted(folder.rglob(".*.tmp"))
-    for draft in drafts:
-        _remove(draft)
-    return drafts
-
-
-def _remove(draft: Path) -> None:
+def remove_draft(draft: Path) -> None:
+    """Remove a draft, a file or a folder of the store, and say so in the log."""
     logging.info("removing %s, which an attempt that was killed has left", draft)
     shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
 

@@ -7,11 +7,13 @@ import json
 import subprocess
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from metamers import __version__
 
+LIBRARIES = ("torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pillow", "torchmetrics")
 RANDOM_WEIGHTS = "Random weights: a trial of the pipeline, which says nothing of trained models."
 """What a run on random weights (configuration: random_weights) says wherever it is read."""
 
@@ -39,11 +41,23 @@ def commit() -> str:
     return answer.stdout.strip()
 
 
-def stamp(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return what is written into the metadata of each table."""
+def versions() -> dict[str, str]:
+    """Return the versions of this library and of those whose code computes results, and the commit.
+
+    They are written down and decide nothing: see docs/decisions.md, "Records and seals".
+    """
+    libraries = {name: version(name) for name in LIBRARIES}
     return {
         "version": __version__,
         "commit": commit(),
+        "libraries": json.dumps(libraries, sort_keys=True),
+    }
+
+
+def stamp(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is written into the metadata of each table."""
+    return {
+        **versions(),
         "run": str(config["run"]),
         "weights": RANDOM_WEIGHTS if config["random_weights"] else "those of the zoo's rows",
         "config_digest": digest(config),
