@@ -107,6 +107,7 @@ def jobs(plan: Plan) -> dict[str, int]:
         **({"tabulate_agreement": 1} if plan.measures_agreement else {}),
         "compare_with_paper": 1,
         "draw_figures": 1,
+        "draw_gallery": 1,
         "verify_results": 1,
     }
 
