@@ -99,6 +99,23 @@ def test_an_experiment_without_a_kind_is_told_which_there_are():
         plan_of(config, ROOT)
 
 
+SCRIPT = "</script><script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("path", ["set_labels/lite_pair", "recipe_labels", "data/path"])
+def test_markup_in_a_text_of_the_configuration_is_refused(path):
+    value = {SCRIPT: "a recipe"} if path == "recipe_labels" else SCRIPT
+    with pytest.raises(ConfigurationError, match=f"{path.split('/')[0]}.*holds '<' or '>'"):
+        plan_of(with_change(path, value), ROOT)
+
+
+@pytest.mark.parametrize("key", ["label", "note"])
+def test_markup_in_a_row_of_the_zoo_is_refused(key):
+    rows = ZOO | {"squeezenet1_1": ZOO["squeezenet1_1"] | {key: SCRIPT}}
+    with pytest.raises(ConfigurationError, match=rf"squeezenet1_1\.{key}.*holds '<' or '>'"):
+        require(CONFIG, rows, ROOT)
+
+
 def test_all_errors_come_in_one_list():
     config = with_change("model_sets/lite_pair", ["resnet"])
     config["experiments"]["main"]["stages"] = ["deep"]

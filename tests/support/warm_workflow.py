@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"))
 WARM = (
     "altair", "pandas", "pyarrow.parquet", "safetensors.torch", "scipy.stats", "snakemake.cli",
     "statsmodels.api", "timm", "torch", "torchmetrics.functional.image", "torchvision",
@@ -37,12 +38,12 @@ class Server:
 
     path: str
 
-    def start(self, folder: Path, *arguments: str, cores: int = 2) -> Run:
-        """Start Snakemake in a folder; its output goes to ``snakemake.out`` there."""
+    def start(self, folder: Path, *arguments: str, out: str = "snakemake.out") -> Run:
+        """Start Snakemake in a folder, where its output goes to a file."""
         folder.mkdir(parents=True, exist_ok=True)
         options = ["--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-        asked = {"snakemake": [*options, "--cores", str(cores), *arguments]}
-        return Run(_ask(self.path, asked | {"out": str(folder / "snakemake.out")}), folder)
+        asked = {"snakemake": [*options, "--cores", "2", *arguments]}
+        return Run(_ask(self.path, asked | {"out": str(folder / out)}), folder / out)
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Run:
     ----------
     connection
         On which its process number came first, and its exit status comes.
-    folder
-        Its working directory.
+    out
+        File of what it prints.
     """
 
     connection: socket.socket
-    folder: Path
+    out: Path
 
     @property
     def process(self) -> int:
@@ -72,7 +73,7 @@ class Run:
     @property
     def said(self) -> str:
         """Return what it has printed."""
-        return (self.folder / "snakemake.out").read_text()
+        return self.out.read_text()
 
 
 @contextlib.contextmanager

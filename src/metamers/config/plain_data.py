@@ -100,11 +100,13 @@ def flaws(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
     """Yield key and message of what no configuration may hold, of values that `plain` returned.
 
     That are numbers that are not finite or too large, very long texts, keys that are no text,
-    and what is neither a number, text, truth value, list nor mapping (a date, for example).
+    what is neither a number, text, truth value, list nor mapping (a date, for example), and markup:
+    the report holds the configuration and the zoo's rows as they are.
     """
     if isinstance(value, dict):
         for name, item in value.items():
             if isinstance(name, str) and len(name) <= LONGEST:
+                yield from _markup(name, (*key, name))
                 yield from flaws(item, (*key, name))
             else:
                 shown = repr(name)[:60]
@@ -115,9 +117,15 @@ def flaws(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
     elif isinstance(value, str):
         if len(value) > LONGEST or "\0" in value:
             yield key, f"the text {value[:40]!r}... is longer than {LONGEST} letters or holds \\0"
+        yield from _markup(value, key)
     elif isinstance(value, int | float):
         if not math.isfinite(value) if isinstance(value, float) else abs(value) > LARGEST:
             shown = repr(value) if isinstance(value, float) else f"of {value.bit_length()} bits"
             yield key, f"the number {shown} is not finite, or is beyond 2^53"
     elif value is not None:
         yield key, f"{str(value)[:60]!r} is of type {type(value).__name__}; quote it if it is text"
+
+
+def _markup(text: str, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    if "<" in text or ">" in text:
+        yield key, f"the text {text[:60]!r} holds '<' or '>', which pages would take for markup"
