@@ -6,7 +6,7 @@ CORES ?= all
 export PYTHONNOUSERSITE := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help env demo test test-slurm lint bench evidence edits faults zoo clean
+.PHONY: help env demo test test-slurm lint bench evidence edits faults docs zoo clean
 
 help:
 	@echo "make demo   set up, run the quickstart (config/config.yaml), print its summary"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slurm  only those on a SLURM"
 	@echo "make bench  measure speed side by side, write benchmarks/results.json and tables of docs/"
 	@echo "make evidence  run the study of docs/evidence.md"
+	@echo "make docs   build the documentation site into site/"
 	@echo "make faults  stop runs in every way, compare with undisturbed ones, write docs/reliability.md"
 	@echo "make edits  edit a finished run in every way, compare with fresh ones"
 	@echo "make zoo    run all 31 models of the paper with random weights"
@@ -65,6 +66,9 @@ evidence: env
 bench: env
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/chunks.py
+
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Every edit of a finished run, and every pair of two kinds: two hours. `make test` does a few at once.
 edits: env

@@ -67,6 +67,7 @@ RESULTS = [
     f"{RUN}/tables/accuracy.parquet",
     f"{RUN}/tables/paper_comparison.parquet",
     expand(f"{RUN}/figures/{{figure}}.svg", figure=plan.figures),
+    f"{RUN}/gallery/index.html",
 ]
 
 

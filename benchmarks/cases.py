@@ -11,7 +11,7 @@ import yaml
 from contest import Case
 from torch import Tensor
 
-from metamers.execution.runner import ExecutionSettings
+from metamers.execution.settings import ExecutionSettings
 from metamers.images import references
 from metamers.models import zoo
 from metamers.models.weights.cache import cache_folder

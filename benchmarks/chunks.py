@@ -20,7 +20,7 @@ import cases
 import page
 import torch
 
-from metamers.execution.runner import prepare_features
+from metamers.execution.loading import prepare_features
 from metamers.synthesis.chunks import pad
 from metamers.synthesis.objective import ModelObjective
 
@@ -34,7 +34,7 @@ def ratios(model: str, stage: str, side: int, count: int, sizes: list[int], n: i
         cases.SPECS[model], stage, depth, engine, cases.cache(), images, False
     )
     padded = {size: pad(images, size) for size in (*sizes, count)}
-    targets = {s: ModelObjective.of(features, one, chunk_size=s) for s, one in padded.items()}
+    targets = {s: ModelObjective.prepare(features, one, chunk_size=s) for s, one in padded.items()}
     seconds: dict[int, list[float]] = {size: [] for size in padded}
     for _ in range(n):
         for size, target in targets.items():

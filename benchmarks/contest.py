@@ -23,7 +23,8 @@ from contestants import (
 )
 from torch import Tensor
 
-from metamers.execution.runner import ExecutionSettings, prepare_features
+from metamers.execution.loading import prepare_features
+from metamers.execution.settings import ExecutionSettings
 from metamers.models.zoo import ModelSpec
 
 LEAST_ROUNDS = 3

@@ -36,7 +36,8 @@ from effects import recognised
 from torch import Tensor
 
 from metamers import bootstrap
-from metamers.execution.runner import ExecutionSettings, prepare_features
+from metamers.execution.loading import prepare_features
+from metamers.execution.settings import ExecutionSettings
 from metamers.models import classifier
 from metamers.storage import provenance
 from metamers.synthesis.chunks import CHUNK_SIZE

@@ -34,7 +34,8 @@ from torch import Tensor
 from metamers import bootstrap
 from metamers.execution import precision
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
-from metamers.execution.runner import ExecutionSettings, prepare_features
+from metamers.execution.loading import prepare_features
+from metamers.execution.settings import ExecutionSettings
 from metamers.models.classifier import fetch_pretrained
 from metamers.storage import provenance
 from metamers.synthesis import settings as recipes
@@ -119,26 +120,30 @@ def make(
         cases.SPECS[model], stage, depth, engine, cases.cache(), images, identity_relu=False
     )
     plan, _ = recipes.turns(chosen, 1, seed=0)
-    crew = DeviceEnsemble.of({model: features}, images, engine, [turn.models for turn in plan])
-    places = crew.places(len(images))
-    placed = to_device(images, crew.device, crew.choices.channels_last)
-    target = ModelObjective.of(crew.functions[model], placed)
+    ensemble = DeviceEnsemble.prepare(
+        {model: features}, images, engine, [turn.models for turn in plan]
+    )
+    places = ensemble.places(len(images))
+    placed = to_device(images, ensemble.device, ensemble.choices.channels_last)
+    target = ModelObjective.prepare(ensemble.functions[model], placed)
     with torch.no_grad():
         activations = features(placed).float().cpu()
     gradients = target.gradient(placed.flip(0))[0].cpu()
     synthesis = synthesize(
-        crew.functions,
+        ensemble.functions,
         placed,
         image_ids(len(images)),
         Bound(),
         chosen,
         places=places,
-        graphs=crew.graphs(places),
+        graphs=ensemble.graphs(places),
     )
-    precision.prepare("float32", crew.device)
+    precision.prepare("float32", ensemble.device)
     stored = to_8_bits(synthesis.metamers).float() / 255
-    plain = images.to(crew.device)
-    losses = ModelObjective.of(reference, plain).losses(stored.to(crew.device)).cpu().numpy()
+    plain = images.to(ensemble.device)
+    losses = (
+        ModelObjective.prepare(reference, plain).losses(stored.to(ensemble.device)).cpu().numpy()
+    )
     return Made(activations, gradients, losses, recognised(judges, images, stored))
 
 

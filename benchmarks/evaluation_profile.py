@@ -40,7 +40,7 @@ def main():
     print("| evaluator | stage | seconds | share in forward passes |\n|---|---|---|---|")
     for name in ("efficientnet_lite0", "efficientnet_lite2", "squeezenet1_1"):
         row = {"name": name} | zoo.read("config/models.yaml")[name]
-        evaluate_conditions = evaluators.Evaluator.of(
+        evaluate_conditions = evaluators.Evaluator.load(
             row, cache_folder(None), torch.device("cpu"), 64
         )
         spent = [0.0]

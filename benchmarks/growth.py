@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from contestants import STEPS_PER_TURN, Contestant, Task, image_ids, ours, settings
 
-from metamers.execution.runner import prepare_features
+from metamers.execution.loading import prepare_features
 from metamers.models.stages import Features
 from metamers.synthesis.settings import Bound
 from metamers.synthesis.solver import synthesize

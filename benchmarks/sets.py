@@ -26,7 +26,7 @@ import run
 import torch
 import yaml
 
-from metamers.execution.runner import ExecutionSettings
+from metamers.execution.settings import ExecutionSettings
 from metamers.preflight import speed
 from metamers.preflight.flops import step_costs
 

@@ -4,7 +4,7 @@ set -euo pipefail
 
 # The pins below must be these: the line is part of what Snakemake knows the environment by, so
 # that another lock makes another environment. tests/repository/test_environments.py says how to renew it.
-pins_sha256=569c523bc764510fd987edcc192b8810fc097a2e04f37bd9245007c25b157dd1
+pins_sha256=af8364b93b168c1b1319f3ac8bab5f155c482b166d8178628976c3211a858a7a
 
 root=${METAMERS_ROOT:-$PWD}
 lock=$root/requirements.lock

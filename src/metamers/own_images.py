@@ -20,6 +20,7 @@ from metamers.evaluation.evaluators import Evaluator
 from metamers.execution import checkpoints, runner
 from metamers.execution.outputs import SynthesisOutputs
 from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.images.classes import class_name, most_probable
 from metamers.images.preprocessing import MINIMUM_SIDE, Preprocessing, read_image
 from metamers.models import zoo
@@ -231,13 +232,13 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _specification(
     rows: Sequence[Mapping[str, Any]], stage: str, size: int, steps: int, optimizer: str, seed: int
-) -> runner.SynthesisSpec:
+) -> SynthesisSpec:
     per_turn = max(1, min(10, steps // len(rows)))
     gradient = "raw" if optimizer in ("adam", "lbfgs") else "l2_normalised"
     # A step of a given length is spread over more pixels in a larger image: the quickstart's is 2
     # at 112.
     start = {"adam": 0.05, "lbfgs": 1.0}.get(optimizer, 2.0 * size / 112)
-    return runner.SynthesisSpec(
+    return SynthesisSpec(
         condition=Condition("own", "make", "+".join(row["name"] for row in rows), stage, "none"),
         models=rows,
         depth=STAGES[stage],
@@ -256,7 +257,7 @@ def _specification(
 
 
 def _run(
-    work: runner.SynthesisSpec,
+    work: SynthesisSpec,
     ids: Sequence[str],
     references: NDArray[np.uint8],
     checkpoint: Path,
@@ -284,7 +285,7 @@ def _answers(
     found = []
     members = [row["name"] for row in rows]
     for row in [*rows, *(row for row in _embedded() if row["name"] not in members)]:
-        judge = Evaluator.of(row, cache_folder(None), torch.device("cpu"), CHUNK_SIZE, CHUNK_SIZE)
+        judge = Evaluator.load(row, cache_folder(None), torch.device("cpu"), CHUNK_SIZE, CHUNK_SIZE)
         tops = [map(_top, judge.predict(torch.from_numpy(of))) for of in (references, pixels)]
         for image_id, before, after in zip(ids, *tops, strict=True):
             found.append(Answer(image_id, judge.spec.name, row["name"] in members, before, after))

@@ -54,3 +54,7 @@ def test_summary_gives_means_intervals_and_gain(tmp_path):
 def test_run_without_tables_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="has no tables"):
         summary.text(tmp_path)
+
+
+def test_a_gain_that_rounds_to_nothing_has_no_minus():
+    assert [summary._signed(value) for value in (-0.001, 0.0, -0.25)] == ["+0.00", "+0.00", "-0.25"]

@@ -12,6 +12,7 @@ from metamers.config.model_sets import draw_sets
 from metamers.config.plan import Condition, Plan
 from metamers.figures.registry import FIGURES
 from metamers.storage import tables
+from metamers.synthesis.settings import complete
 
 
 @pytest.fixture
@@ -108,6 +109,21 @@ def test_power_is_of_its_own_conditions_alone(config, zoo_rows):
     assert plan.batch_power({"batch": "000-of-001"}) == [str(c) for c in plan.conditions]
     quickstart = Plan.from_config(config, zoo_rows)
     assert not any(quickstart.batch_power({"batch": batch}) for batch in quickstart.batches)
+
+
+def test_equal_loss_is_compared_and_drawn_of_its_own_conditions(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "equal_loss.yaml"), zoo_rows)
+    assert plan.figures == {"equal_loss": ("equal_loss", "equal_loss")}
+    assert "equal_loss" in plan.tables
+    assert "equal_loss" not in Plan.from_config(config, zoo_rows).tables
+
+
+def test_paper_keeps_its_rule_and_its_fast_twin_differs_in_the_preset_alone(config, zoo_rows):
+    paper = overlaid(config, "paper.yaml")
+    assert complete(paper["recipes"]["main"]) == complete({"preset": "paper"})
+    fast = overlaid(paper, "paper_fast.yaml")
+    assert complete(fast["recipes"]["main"]) == complete({"preset": "fast"})
+    assert {"run", "recipes"} == {key for key in fast if fast[key] != paper[key]}
 
 
 def test_power_of_the_paper_makes_no_metamer_of_its_own(config, zoo_rows):

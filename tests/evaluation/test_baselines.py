@@ -31,7 +31,7 @@ def pool():
 
 @pytest.fixture(scope="module")
 def evaluator():
-    return Evaluator.of(ROW, cache_folder(None), CPU, batch_size=4, chunk_size=2)
+    return Evaluator.load(ROW, cache_folder(None), CPU, batch_size=4, chunk_size=2)
 
 
 def test_null_is_the_likest_pair_of_the_pool(pool, evaluator, monkeypatch):

@@ -39,7 +39,7 @@ IDS = [f"i{k}" for k in range(N)]
 
 @pytest.fixture
 def compared():
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    references = ReferenceDistances.measure(distances.as_source(REFERENCES), IDS)
     return compare(references, distances.as_source(METAMERS), IDS, seed=0)
 
 
@@ -53,7 +53,7 @@ def test_relative_distance_and_correlation_equal_scipys(compared):
 
 
 def test_percentile_counts_the_unrelated_pairs_that_are_as_close():
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    references = ReferenceDistances.measure(distances.as_source(REFERENCES), IDS)
     pairs = squareform(pdist(REFERENCES)) / np.linalg.norm(REFERENCES, axis=1)[:, None]
     null = np.sort(pairs[~np.eye(N, dtype=bool)])
     np.testing.assert_allclose(references.null.relative_l2, null)
@@ -81,7 +81,7 @@ def test_only_so_many_features_are_ranked_and_always_the_same(monkeypatch):
 
 def test_power_has_subsets_of_at_most_half_the_images(monkeypatch):
     monkeypatch.setattr(activations, "POWER_SIZES", (4, 6, 8))
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), IDS)
+    references = ReferenceDistances.measure(distances.as_source(REFERENCES), IDS)
     source = distances.as_source(METAMERS)
     found = compare(references, source, IDS, seed=0, with_power=True)["power"]
     assert set(found["n_images"]) == {4, 6}
@@ -91,7 +91,7 @@ def test_power_has_subsets_of_at_most_half_the_images(monkeypatch):
 
 def test_crops_of_one_photograph_are_not_unrelated():
     ids = [crops.crop_id(f"i{k // 3}", k % 3) for k in range(N)]
-    references = ReferenceDistances.of(distances.as_source(REFERENCES), ids)
+    references = ReferenceDistances.measure(distances.as_source(REFERENCES), ids)
     assert references.null.relative_l2.size == N * (N - 3)
     found = compare(references, distances.as_source(METAMERS), ids, seed=0)
     apart = squareform([a // 3 != b // 3 for a in range(N) for b in range(a + 1, N)]) > 0
@@ -185,7 +185,7 @@ def test_batches_company_and_order_change_no_bit(name, n_images):
     pixels = torch.randint(256, (n_images, 3, 48, 48), generator=generator, dtype=torch.uint8)
 
     row, cache = {"name": name} | ZOO[name], cache_folder(None)
-    one = evaluators.Evaluator.of(row, cache, CPU, batch_size=64, chunk_size=4)
+    one = evaluators.Evaluator.load(row, cache, CPU, batch_size=64, chunk_size=4)
     module = stages.module_at(one.classifier.network, one.spec, "late", 0.8)
     expected, source = one.probabilities_and_activations(pixels, module)
     activations = source(0, n_images)
@@ -231,7 +231,7 @@ def test_further_similarities_are_those_of_the_activations(photographs, tmp_path
     judges, pairs = [], []
     for name in names:
         row = {"name": name} | ZOO[name]
-        judge = evaluators.Evaluator.of(row, cache_folder(None), CPU, 3, 2)
+        judge = evaluators.Evaluator.load(row, cache_folder(None), CPU, 3, 2)
         module = judge.module_at("late", 0.8)
         sources = [
             judge.probabilities_and_activations(pixels, module)[1](0, 5).double().numpy()

@@ -8,7 +8,8 @@ import torch
 
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.batching import Batch, Finished, Progress
-from metamers.execution.checkpoints import Checkpoint, finished_files, remove, write_whole
+from metamers.execution.checkpoints import Checkpoint, finished_files, remove
+from metamers.files import write_atomically
 from metamers.synthesis.settings import OPTIMIZERS, Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 from metamers.synthesis.state import State
@@ -20,7 +21,7 @@ RECIPE = SynthesisSettings.of(
         "agreement_every": 2,
     }
 )
-CHOICES = TunedSettings(channels_last=True, ways={"net0": "eager"}, threads=1)
+CHOICES = TunedSettings(channels_last=True, backends={"net0": "eager"}, threads=1)
 ROWS = np.array([5, 6, 8, 9]), np.array([0, 1, 3, 4])
 
 
@@ -113,8 +114,8 @@ def test_no_file_means_no_progress(tmp_path):
 def test_batch_that_is_done_is_written_once(tmp_path, progress, monkeypatch):
     checkpoint, written = Checkpoint(tmp_path / "c", "job"), []
     monkeypatch.setattr(
-        "metamers.execution.checkpoints.write_whole",
-        lambda path, *content: (written.append(path.name), write_whole(path, *content)),
+        "metamers.execution.checkpoints.write_atomically",
+        lambda path, content: (written.append(path.name), write_atomically(path, content)),
     )
     checkpoint.save(progress)
     checkpoint.save(progress)
@@ -218,16 +219,3 @@ def test_damaged_checkpoint_is_set_aside(tmp_path, progress, caplog, damage):
     read, aside = refused(caplog, checkpoint, "it is damaged")
     assert (len(read.finished), read.waiting) == (1, [])
     assert aside.read_bytes() == damaged[damage]
-
-
-def test_a_write_that_is_cut_short_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "c"
-    write_whole(path, b"old")
-
-    def power_cut(descriptor):
-        raise OSError("power cut")
-
-    monkeypatch.setattr("metamers.execution.checkpoints.os.fsync", power_cut)
-    with pytest.raises(OSError, match="power cut"):
-        write_whole(path, b"new and longer")
-    assert path.read_bytes() == b"old"

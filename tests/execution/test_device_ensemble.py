@@ -50,18 +50,22 @@ def weights_are_channels_last(features):
 def test_layout_is_the_faster_one(features, references, tried, winner):
     seen, outcome = tried
     outcome["memory layout"] = winner
-    crew = DeviceEnsemble.of(features, references, replace(ENGINE, channels_last="auto"), TURNS)
+    ensemble = DeviceEnsemble.prepare(
+        features, references, replace(ENGINE, channels_last="auto"), TURNS
+    )
     assert list(seen["memory layout"]) == ["contiguous", "channels_last"]
     torch.testing.assert_close(*seen["memory layout"].values(), rtol=1e-4, atol=1e-7)
-    assert crew.choices.channels_last == (winner == "channels_last")
+    assert ensemble.choices.channels_last == (winner == "channels_last")
     assert weights_are_channels_last(features) == (winner == "channels_last")
 
 
 def test_a_layout_that_is_said_is_not_tried(features, references, tried):
-    crew = DeviceEnsemble.of(features, references, replace(ENGINE, channels_last=True), TURNS)
+    ensemble = DeviceEnsemble.prepare(
+        features, references, replace(ENGINE, channels_last=True), TURNS
+    )
     assert tried[0] == {}
-    assert crew.choices == TunedSettings(True, {"one": "eager", "other": "eager"}, 1)
-    placed = to_device(references, crew.device, crew.choices.channels_last)
+    assert ensemble.choices == TunedSettings(True, {"one": "eager", "other": "eager"}, 1)
+    placed = to_device(references, ensemble.device, ensemble.choices.channels_last)
     assert placed.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -69,9 +73,9 @@ def test_threads_are_halved_down_to_one_and_the_fastest_number_stays(features, r
     seen, outcome = tried
     outcome["threads"] = "2"
     torch.set_num_threads(4)
-    crew = DeviceEnsemble.of(features, references, replace(ENGINE, threads="auto"), TURNS)
+    ensemble = DeviceEnsemble.prepare(features, references, replace(ENGINE, threads="auto"), TURNS)
     assert list(seen["threads"]) == ["4", "2", "1"]
-    assert crew.choices.threads == torch.get_num_threads() == 2
+    assert ensemble.choices.threads == torch.get_num_threads() == 2
 
 
 @pytest.mark.parametrize(("threads", "given"), [("given", 2), ("auto", 1)])
@@ -79,23 +83,23 @@ def test_threads_are_not_tried_where_there_is_no_choice(
     features, references, tried, threads, given
 ):
     torch.set_num_threads(given)
-    crew = DeviceEnsemble.of(features, references, replace(ENGINE, threads=threads), TURNS)
+    ensemble = DeviceEnsemble.prepare(features, references, replace(ENGINE, threads=threads), TURNS)
     assert tried[0] == {}
-    assert crew.choices.threads == given
+    assert ensemble.choices.threads == given
 
 
 def test_choices_of_an_earlier_part_of_the_job_are_kept_to(features, references, tried):
     choices = TunedSettings(True, {"one": "eager", "other": "eager"}, 1)
     engine = replace(ENGINE, channels_last="auto", threads="auto")
-    crew = DeviceEnsemble.of(features, references, engine, TURNS, choices)
+    ensemble = DeviceEnsemble.prepare(features, references, engine, TURNS, choices)
     assert tried[0] == {}
-    assert crew.choices == choices
+    assert ensemble.choices == choices
     assert weights_are_channels_last(features)
 
 
 def test_what_an_image_takes_is_counted(features, references):
-    crew = DeviceEnsemble.of(features, references, ENGINE, TURNS)
-    need = crew.needs["one"]
+    ensemble = DeviceEnsemble.prepare(features, references, ENGINE, TURNS)
+    need = ensemble.needs["one"]
     assert need.activation == 4 * 4 * 6 * 6  # float32, channels, side, side
     assert need.step >= need.activation
-    assert crew.places(4) == {"one": "device", "other": "device"}
+    assert ensemble.places(4) == {"one": "device", "other": "device"}

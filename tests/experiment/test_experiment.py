@@ -168,6 +168,14 @@ def test_a_participant_from_start_to_table(run, folder, key, tmp_path):
     assert (people["mean"] == np.where(people["stage"] == "late", 0, 1)).all()
     assert ((people["low"] <= people["mean"]) & (people["mean"] <= people["high"])).all()
     assert {"held_out", "members"} <= set(by_set["group"])
+    aligned = tables.read(tables.HUMAN_ALIGNMENT, run / "people/human_alignment.parquet")
+    own = aligned[aligned["experiment"].str.startswith("small: ")].set_index(["network", "layer"])
+    assert len(own) == 4
+    assert len(aligned) > 100  # the published ones
+    assert own["people"].loc["lite_pair"].to_dict() == {"early": 1.0, "late": 0.0}
+    held_out = by_set.query("group == 'held_out' and label_space == '16_mean'")
+    means = held_out.set_index(["model_set", "stage"])["mean"]
+    assert own["networks"].tolist() == pytest.approx(means[own.index].tolist())
     joined = pd.read_csv(run / "people/answers.csv")
     assert list(joined) == ["subj", "Session", "trial", "rt", "object_response", "category",
                             "condition", "imagename"]  # fmt: skip

@@ -14,6 +14,7 @@ import synthetic_tables as synthetic
 from PIL import Image
 
 from metamers.figures import examples as examples_module
+from metamers.figures import registry
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.data import NothingToDrawError
 from metamers.figures.differences import difference_in_means, ensemble_gain
@@ -365,3 +366,16 @@ def test_sets_that_share_no_image_at_a_loss_are_nothing_to_draw():
     table = synthetic.equal_loss(SIZE).assign(recognizability=np.nan)
     with pytest.raises(NothingToDrawError, match="no image was brought"):
         at_equal_loss(table)
+
+
+def test_examples_are_the_best_the_middle_and_the_least_recognised():
+    shares = {"a": 0, "b": 3, "c": 1, "d": 2, "e": 0}  # of four held-out judges
+    rows = [
+        {"image_id": image, "recognised": judge < share, "member": False, "same_weights": False}
+        for image, share in shares.items()
+        for judge in range(4)
+    ]
+    member = {"image_id": "e", "recognised": True, "member": True, "same_weights": False}
+    recognition = pd.DataFrame([*rows, member]).assign(rule="self", label_space="1000")
+    assert registry._instructive(list(shares), recognition) == ["b", "d", "e"]
+    assert registry._instructive(["b"], recognition) == ["b"]

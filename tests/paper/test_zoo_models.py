@@ -13,7 +13,7 @@ from metamers.models.classifier import Classifier, build
 from metamers.models.stages import ActivationRecorder, Features
 from metamers.models.weights.state_dict import state_dict
 from metamers.models.zoo import ModelSpec
-from metamers.preflight.stage_cards import cards, own_side
+from metamers.preflight.flops import own_side, stage_cards
 
 # timm 1.0.9 uses it when it is imported.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.interface:FutureWarning")
@@ -68,7 +68,7 @@ def test_parameters_are_as_many_as_the_row_says(passed):
 
 
 def test_stages_are_those_of_the_golden_card(passed):
-    lines = [vars(card) for card in cards(passed.spec, DEPTHS, classifier=passed.classifier)]
+    lines = [vars(card) for card in stage_cards(passed.spec, DEPTHS, classifier=passed.classifier)]
     assert [{k: str(v) for k, v in line.items()} for line in lines] == CARD[passed.spec.name]
 
 

@@ -142,14 +142,17 @@ def late(small):
 
 
 def test_estimate_of_a_condition_is_worked_by_hand(small, late):
-    """12 steps and 4 looks of each of 3 models, for 5 images of 64 pixels in 2 shards."""
+    """12 steps and 4 looks of each of 3 models, for 5 images of 64 pixels in 2 shards.
+
+    The shards have 3 and 2 images, each filled up to a chunk of 4.
+    """
     condition, costs = late
     speed = Speed("", dict.fromkeys(costs, 7.2), 0.0, start=36.0)
     found = estimates.estimate(small, condition, costs, 5, speed)
     assert (found.images, found.steps, found.jobs, found.experiment) == (5, 12, 2, "main")
-    assert found.flops == 5 * (12 * 2_500 + 3 * 4 * 1_000)
+    assert found.flops == 8 * (12 * 2_500 + 3 * 4 * 1_000)
     looks = 3 * 4 * 1_000 / 2_500
-    assert found.hours == pytest.approx((5 * 7.2 * (12 + looks) + 2 * 36) / 3600)
+    assert found.hours == pytest.approx((8 * 7.2 * (12 + looks) + 2 * 36) / 3600)
     pixels = 3 * 64 * 64
     images = 7 + 2 * 1  # with the running sum of Nesterov's steps, before the turn and in it
     assert found.memory_bytes == 3_000_000 + 4 * (10_000 + 3 * 100 + images * 4 * pixels)
@@ -193,9 +196,9 @@ def test_rules_hold_all_that_their_conditions_take(small):
     rules = {r.rule: r for r in estimates.of_rules(small, rows, whole, counts, speed)}
     assert rules["synthesize_metamers"].flops == sum(row.flops for row in rows)
     assert rules["synthesize_metamers"].jobs == sum(row.jobs for row in rows)
-    looks = workload.looks_of_evaluators(small, counts)
+    looks = workload.looks_of_evaluators(small, dict.fromkeys(counts, 8))  # whole chunks
     assert rules["evaluate_models"].flops == looks * 1_200 * len(small.config["evaluators"])
-    assert rules["predict_references"].flops == 5 * 1_200 * len(small.models)
+    assert rules["predict_references"].flops == 8 * 1_200 * len(small.models)
     assert rules["evaluate_models"].hours > 0
     assert rules["measure_images"].flops is None
     everything = estimates.total(rules.values())

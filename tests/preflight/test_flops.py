@@ -1,5 +1,6 @@
 """Counted operations and memory, against cases by hand and the solver itself."""
 
+import csv
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,15 @@ from fixtures import ROOT
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
+from torchvision import models
+from typer.testing import CliRunner
 
+from metamers.cli.main import app
 from metamers.config import revisions
 from metamers.config.plan import Condition, Plan
 from metamers.execution import runner
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.images import references as images
 from metamers.models import stages, zoo
 from metamers.models.classifier import build
@@ -22,7 +28,7 @@ from metamers.models.weights.cache import cache_folder
 from metamers.models.weights.row import WeightsRow
 from metamers.models.zoo import ModelSpec
 from metamers.preflight import estimates, flops, speed
-from metamers.preflight.flops import step_costs
+from metamers.preflight.flops import stage_cards, step_costs
 from metamers.preflight.workload import evaluations
 from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
@@ -153,7 +159,7 @@ def test_probe_predicts_the_time_of_a_run(tmp_path, monkeypatch):
         },
     }
     plan = Plan.from_config(config, ZOO)
-    settings = replace(runner.ExecutionSettings(**config["engine"]), device="cpu")
+    settings = replace(ExecutionSettings(**config["engine"]), device="cpu")
     (cost,) = step_costs(SPECS["squeezenet1_1"], {"late": 0.8}, side)
     found = {("squeezenet1_1", "late"): cost}
     with clock:
@@ -170,7 +176,7 @@ def seconds_of_run(plan, condition: Condition, settings, folder: Path):
     rows, pixels = images.prepare(
         config["data"], config["preprocessing"], "few", config["references"]["few"], seed=0
     )
-    work = runner.SynthesisSpec(
+    work = SynthesisSpec(
         condition=condition,
         models=plan.members({"model_set": condition.model_set}),
         depth=config["stages"][condition.stage],
@@ -195,3 +201,85 @@ def seconds_of_run(plan, condition: Condition, settings, folder: Path):
 def test_start_of_a_job_is_the_time_of_its_imports():
     """More than Python itself takes to start, which is some hundredths of a second."""
     assert 0.2 < speed.start_seconds() < 60
+
+
+def tiny(**changes):
+    values = {
+        "name": "tiny",
+        "label": "Tiny",
+        "family": "cnn",
+        "training": "random",
+        "architecture": "import:fixtures:two_convolutions",
+        "parameters": 0,
+        "blocks": ("[01]",),
+        "normalisation": None,
+        "weights": WeightsRow(source="random"),
+    }
+    return ModelSpec(**(values | changes))
+
+
+def test_card_of_a_network_worked_by_hand():
+    """The first has 3 · 2 weights at each position, the second 2 · 2 · 9."""
+    (early, late) = stage_cards(tiny(), {"early": 0.5, "late": 1.0}, side=4)
+    assert (early.module, early.shape) == ("0", "2x4x4")
+    assert (late.module, late.shape) == ("1", "2x4x4")
+    assert early.flops_share == round(6 / (6 + 36), 3)
+    assert late.flops_share == 1.0
+
+
+def test_a_row_overrules_the_depth_rule():
+    (card,) = stage_cards(tiny(stages={"early": "1"}), {"early": 0.5}, side=4)
+    assert card.module == "1"
+
+
+def test_a_card_leaves_the_network_as_it_was():
+    classifier = build(tiny())
+    weight = classifier.network[0].weight.clone()
+    stage_cards(tiny(), {"early": 0.5}, side=4, classifier=classifier)
+    assert (classifier.network[0].weight == weight).all()
+
+
+@pytest.mark.parametrize("name", ["vit_base", "resnet18", "mobilenet_v2"])
+def test_flops_are_those_that_torchvision_states(name):
+    """torchvision states multiply-adds, in thousand millions, to three digits."""
+    spec = SPECS[name]
+    weights = models.get_model_weights(spec.architecture.split(":")[1]).IMAGENET1K_V1
+    counted = flops.forward_flops(build(spec), 224)
+    assert counted / 2e9 == pytest.approx(weights.meta["_ops"], abs=6e-4)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("stages: {early: 0.2, deepest: 1.0}\n")
+    return path
+
+
+def test_command_prints_a_line_per_stage(config):
+    rows = ROOT / "config/models.yaml"
+    result = run("stages", "squeezenet1_1", "--models", str(rows), "--config", str(config))
+    lines = [line.split() for line in result.output.splitlines()]
+    assert lines[0] == ["model", "stage", "module", "shape", "flops_share"]
+    assert lines[1][:4] == ["squeezenet1_1", "early", "features.4", "128x56x56"]
+    assert lines[2][:4] == ["squeezenet1_1", "deepest", "features.12", "512x14x14"]
+
+
+def test_command_writes_a_csv(config, tmp_path):
+    rows, output = ROOT / "config/models.yaml", tmp_path / "card.csv"
+    run("stages", "squeezenet1_1", "--models", str(rows), "--config", str(config),
+        "--side", "64", "--output", str(output))  # fmt: skip
+    with output.open() as file:
+        lines = list(csv.DictReader(file))
+    # 64 -> 31 (convolution, stride 2, unpadded) -> 15 -> 7 -> 3 (pooling).
+    assert [line["shape"] for line in lines] == ["128x15x15", "512x3x3"]
+
+
+def test_command_refuses_an_unknown_model(config):
+    rows = ROOT / "config/models.yaml"
+    result = run("stages", "resnet51", "--models", str(rows), "--config", str(config))
+    assert result.exit_code == 2
+    assert "resnet51" in result.output

@@ -53,7 +53,7 @@ def test_weights_that_can_be_fetched_are_not_missing(monkeypatch, tmp_path):
 def test_all_that_is_missing_is_said_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("METAMERS_OFFLINE", "1")
     config = changed(data={"source": "folder", "path": "/nowhere"}, weights_cache=str(tmp_path))
-    with pytest.raises(inputs.MissingMaterialError) as caught:
+    with pytest.raises(inputs.MissingInputsError) as caught:
         inputs.require(config, {"vgg19": ZOO["vgg19"]})
     assert "/nowhere" in str(caught.value)
     assert "vgg19-dcbb9e9d.pth" in str(caught.value)

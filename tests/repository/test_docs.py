@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -205,6 +205,31 @@ def test_three_lines_of_the_readme_make_a_metamer(tmp_path, monkeypatch):
     exec(example(0), names)
     assert names["made"].images.shape == (1, 3, 224, 224)
     assert len(example(0).splitlines()) == 3
+
+
+def wishes():
+    """The lines of the README's table of what people ask for, and what they type."""
+    rows = re.findall(
+        r"(?m)^\| ([^|`]+) \| `(metamers\.make.*)` \|$", (ROOT / "README.md").read_text()
+    )
+    return dict(rows)
+
+
+@pytest.mark.parametrize("wish", wishes())
+def test_lines_of_the_readme_do_what_people_ask_for(wish, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (2, 240, 240, 3), dtype=np.uint8)
+    for name, pixels in zip(("photo.jpg", "other.png"), noise, strict=True):
+        Image.fromarray(pixels).save(name)
+    side = 224 if wish == "a transformer" else 64
+    make = partial(metamers.make, steps=2, size=side)
+    made = eval(wishes()[wish], {"metamers": SimpleNamespace(make=make)})
+    assert made.images.shape[1:] == (3, side, side)
+    assert all(np.isfinite(row["loss_after"]) for row in made.losses)
+
+
+def test_the_readme_answers_all_that_people_ask_for():
+    assert len(wishes()) == 5
 
 
 def test_example_of_the_readme_makes_a_metamer(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import yaml
 import zoo_page
 
 from metamers.models import zoo
-from metamers.preflight.stage_cards import cards
+from metamers.preflight.flops import stage_cards
 
 ROOT = Path(__file__).parents[2]
 SPECS = list(zoo.specs(zoo.read(ROOT / "config/models.yaml")).values())
@@ -53,5 +53,5 @@ def test_the_example_of_an_own_model_is_a_right_row(page):
     schema = yaml.safe_load((ROOT / "workflow/schemas/models.schema.yaml").read_text())
     jsonschema.validate(example, schema)
     spec = zoo.specs(example)["my_model"]
-    (card,) = cards(spec, {"early": 0.2})
+    (card,) = stage_cards(spec, {"early": 0.2})
     assert card.module == "layer1.1"

@@ -17,6 +17,7 @@ import synthesis_jobs
 import torch
 
 from metamers.execution import checkpoints, runner
+from metamers.execution.settings import ExecutionSettings
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import metamers
 
@@ -26,7 +27,7 @@ STEPS = 120
 def work_through(references, checkpoint: Path, output: Path) -> None:
     """Do the job, two images at a time, a checkpoint after each turn of two steps."""
     work = synthesis_jobs.work_of(models=["squeezenet1_1"], total_steps=STEPS)
-    settings = runner.ExecutionSettings("cpu", 2, 2, True, True, "float32", 1)
+    settings = ExecutionSettings("cpu", 2, 2, True, True, "float32", 1)
     done = runner.run(work, settings, *references, cache_folder(None), checkpoint)
     metamers.save(output, done.metamers)
 

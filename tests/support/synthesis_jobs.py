@@ -6,11 +6,12 @@ from fixtures import ROOT
 
 from metamers.config import revisions
 from metamers.config.plan import Condition
-from metamers.execution import runner
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.images import references
 
 ZOO = yaml.safe_load((ROOT / "config/models.yaml").read_text())
-ENGINE = runner.ExecutionSettings(
+ENGINE = ExecutionSettings(
     device="cpu",
     batch_size=4,
     chunk_size=2,
@@ -24,7 +25,7 @@ ENGINE = runner.ExecutionSettings(
 def work_of(
     shard="000-of-001", models=("squeezenet1_1", "efficientnet_lite0"), total_steps=12, changes=None
 ):
-    return runner.SynthesisSpec(
+    return SynthesisSpec(
         condition=Condition("few", "short", "pair", "early", "unbounded"),
         models=[{"name": name} | ZOO[name] for name in models],
         depth=0.2,

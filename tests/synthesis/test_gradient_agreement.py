@@ -31,7 +31,7 @@ def autograd(network, references, images):
 def test_cosines_are_those_of_autograd(networks, references):
     images = references.flip(0)
     found = gradient_agreement.measure(
-        [ModelObjective.of(n, references) for n in networks.values()], images
+        [ModelObjective.prepare(n, references) for n in networks.values()], images
     )
     gradients = [autograd(n, references, images) for n in networks.values()]
     for pair, (one, other) in enumerate(gradient_agreement.pairs(len(networks))):
@@ -42,16 +42,16 @@ def test_cosines_are_those_of_autograd(networks, references):
 
 def test_a_model_agrees_with_itself_and_not_with_its_opposite(references):
     network = small_network(1)
-    same = ModelObjective.of(network, references)
+    same = ModelObjective.prepare(network, references)
     # The same activation from inverted images: its gradient points the other way.
-    mirror = ModelObjective.of(lambda images: network(1 - images), 1 - references)
+    mirror = ModelObjective.prepare(lambda images: network(1 - images), 1 - references)
     images = torch.full_like(references, 0.5)
     assert gradient_agreement.measure([same, same], images) == pytest.approx(1, abs=1e-5)
     assert gradient_agreement.measure([same, mirror], images) == pytest.approx(-1, abs=1e-4)
 
 
 def test_cosine_of_no_gradient_is_zero(references):
-    targets = [ModelObjective.of(small_network(seed), references) for seed in (1, 2)]
+    targets = [ModelObjective.prepare(small_network(seed), references) for seed in (1, 2)]
     assert (gradient_agreement.measure(targets, references) == 0).all()
 
 

@@ -30,10 +30,10 @@ def deviation(name):
         network = timm.create_model(name, pretrained=False, **NETWORKS[name])
         references, images = torch.rand(2, 8, 3, 64, 64)
     features = network.eval().requires_grad_(False).forward_features
-    whole, losses = ModelObjective.of(features, references).gradient(images)
+    whole, losses = ModelObjective.prepare(features, references).gradient(images)
     found = []
     for rows in ([0, 1], [3, 4, 2], [7, 5, 6, 1, 0], [1, 2, 3, 4, 5, 6, 7, 0]):
-        target = ModelObjective.of(features, pad(references[rows], CHUNK_SIZE))
+        target = ModelObjective.prepare(features, pad(references[rows], CHUNK_SIZE))
         part, some = target.gradient(pad(images[rows], CHUNK_SIZE))
         largest = whole[rows].abs().amax(dim=(1, 2, 3), keepdim=True)
         found.append(((part[: len(rows)] - whole[rows]).abs() / largest).max())
@@ -71,12 +71,14 @@ def test_gradient_of_a_padded_single_image_is_right(channels_last):
     network.eval().requires_grad_(False)
     twice = [pad(one, 2) for one in (references, images)]
     precise = [one.double() for one in twice]
-    (expected, *_), _ = ModelObjective.of(network.double().forward_features, precise[0]).gradient(
-        precise[1]
-    )
+    (expected, *_), _ = ModelObjective.prepare(
+        network.double().forward_features, precise[0]
+    ).gradient(precise[1])
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network.float().to(memory_format=layout)
     laid_out = [one.contiguous(memory_format=layout) for one in twice]
-    gradient, _ = ModelObjective.of(network.forward_features, laid_out[0]).gradient(laid_out[1])
+    gradient, _ = ModelObjective.prepare(network.forward_features, laid_out[0]).gradient(
+        laid_out[1]
+    )
     error = torch.linalg.vector_norm(gradient[0] - expected) / torch.linalg.vector_norm(expected)
     assert error < 1e-3

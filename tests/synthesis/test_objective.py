@@ -46,14 +46,14 @@ def test_gradient_is_that_of_the_inversion_loss(networks, references, images):
     leaf = images.clone().requires_grad_(True)
     losses = inversion_loss(network(leaf), network(references))
     (expected,) = torch.autograd.grad(losses.sum(), leaf)
-    gradient, found = ModelObjective.of(network, references).gradient(images)
+    gradient, found = ModelObjective.prepare(network, references).gradient(images)
     # float32, other order of sums
     torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-8)
     torch.testing.assert_close(found, losses.detach(), rtol=1e-6, atol=0)
 
 
 def test_gradient_at_the_reference_itself_is_zero(networks, references):
-    gradient, losses = ModelObjective.of(networks["net0"], references).gradient(references)
+    gradient, losses = ModelObjective.prepare(networks["net0"], references).gradient(references)
     assert torch.equal(gradient, torch.zeros_like(gradient))
     assert torch.equal(losses, torch.zeros_like(losses))
 
@@ -79,7 +79,7 @@ def test_recomputed_activations_are_not_kept_and_computed_once_per_turn(
         calls.append(images.requires_grad)
         return networks["net0"](images)
 
-    assert ModelObjective.of(network, references, "recomputed").activations is None
+    assert ModelObjective.prepare(network, references, "recomputed").activations is None
     calls.clear()
     budget = {"total_steps": 8, "steps_per_turn": 4}
     recipe = SynthesisSettings.of({"preset": "paper", "budget": budget})
@@ -92,10 +92,10 @@ def test_gradient_of_half_precision_features_is_taken_in_float32(networks, refer
     def halved(images):
         return networks["net0"](images).bfloat16()
 
-    target = ModelObjective.of(halved, references)
+    target = ModelObjective.prepare(halved, references)
     assert torch.as_tensor(target.activations).dtype == torch.float32
     gradient, losses = target.gradient(images)
-    expected, exact = ModelObjective.of(networks["net0"], references).gradient(images)
+    expected, exact = ModelObjective.prepare(networks["net0"], references).gradient(images)
     assert gradient.dtype == losses.dtype == torch.float32
     # bfloat16 has 8 bits: relative errors of 2^-9 in values whose differences are of their size
     torch.testing.assert_close(losses, exact, rtol=1e-2, atol=0)
@@ -103,7 +103,7 @@ def test_gradient_of_half_precision_features_is_taken_in_float32(networks, refer
 
 
 def test_memory_is_used_and_its_contents_do_not_matter(networks, references, images):
-    targets = [ModelObjective.of(network, references) for network in networks.values()]
+    targets = [ModelObjective.prepare(network, references) for network in networks.values()]
     for shares in (
         [Assignment(i, t) for i, t in enumerate(targets)],
         worst_model_assignments(targets, images),

@@ -56,7 +56,7 @@ def test_step_costs_the_truncated_forward_and_its_input_gradient(name, depth):
     references = torch.rand((3, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     forward = by_hand(classifier, module, references)
     features = seen_by_the_counter(stages.Features(classifier, module))
-    target = ModelObjective.of(features, references)
+    target = ModelObjective.prepare(features, references)
     with FlopCounterMode(display=False) as counter:
         target.gradient(references.flip(0))
     # The gradient of a convolution by its input costs what the convolution does; a gradient by
@@ -144,7 +144,7 @@ def test_nothing_waits_for_the_device_before_a_turn_ends(networks, references, o
 def test_step_makes_no_tensor_but_those_of_the_network(networks, references):
     bound = Bound("linf", "initial", 0.1)
     images = references.flip(0).contiguous()
-    shares = [Assignment(0, ModelObjective.of(networks["net0"], references))]
+    shares = [Assignment(0, ModelObjective.prepare(networks["net0"], references))]
     memory = Workspace.of(shares, images)
     descent = ProjectedStep.of(settings(), bound, images.clone())
     smallest = min(images.numel(), torch.as_tensor(shares[0].target.activations).numel())

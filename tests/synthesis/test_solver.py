@@ -155,7 +155,7 @@ def test_stop_gives_up_the_turn_and_keeps_the_state(networks, references, image_
 
 def test_mean_gradient_is_the_mean_of_the_models_gradients(networks, references):
     images = references.flip(0).contiguous()
-    targets = [ModelObjective.of(network, references) for network in networks.values()]
+    targets = [ModelObjective.prepare(network, references) for network in networks.values()]
     shares = [Assignment(index, target) for index, target in enumerate(targets)]
     mean, _ = combined_gradient(shares, images)
     alone = torch.stack([target.gradient(images)[0] for target in targets]).mean(0)
@@ -170,10 +170,10 @@ def test_worst_model_takes_the_largest_loss_of_each_image(networks, references, 
 
 
 def test_raw_gradient_does_not_depend_on_the_batch_size(networks, references):
-    target = ModelObjective.of(networks["net0"], references)
+    target = ModelObjective.prepare(networks["net0"], references)
     images = references.flip(0).contiguous()
     gradient, _ = target.gradient(images)
-    pair = ModelObjective.of(networks["net0"], references[:2])
+    pair = ModelObjective.prepare(networks["net0"], references[:2])
     assert torch.equal(pair.gradient(images[:2])[0], gradient[:2])
 
 
@@ -245,7 +245,7 @@ def test_pixels_that_are_not_finite_are_refused_though_the_loss_is(networks, ref
 
 def test_stored_losses_are_those_of_the_8_bit_images(networks, references, image_ids):
     result = synthesize(networks, references, image_ids, FREE, settings())
-    target = ModelObjective.of(networks["net1"], references)
+    target = ModelObjective.prepare(networks["net1"], references)
     again = target.losses(to_8_bits(result.metamers).float() / 255).numpy()
     np.testing.assert_allclose(result.losses_stored[:, 1], again, rtol=1e-6)
     assert not np.array_equal(result.losses_stored, result.losses_after)

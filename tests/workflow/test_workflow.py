@@ -111,6 +111,17 @@ def test_figures_come_in_three_forms(results):
             assert (results / "figures" / f"{stem}{suffix}").stat().st_size > 1000
 
 
+def test_gallery_shows_every_metamer_of_the_named_sets(results):
+    data = results / "gallery/data"
+    text = (data / "rows-0.js").read_text()
+    rows = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert len(rows["photograph"]) == 5 * 5
+    for photograph, condition in zip(rows["photograph"], rows["condition"], strict=True):
+        assert (results / f"gallery/images/{photograph}/{condition}.png").stat().st_size > 1000
+    assert (results / "gallery/index.html").exists()
+    assert len(list(data.glob("photograph-*.js"))) == 5
+
+
 def test_members_are_flagged_and_held_out(results):
     recognizability = pd.read_parquet(results / "tables/recognizability.parquet")
     of_set = recognizability[recognizability["model_set"] == "lite_squeezenet"]

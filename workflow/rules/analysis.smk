@@ -1,6 +1,7 @@
 """The tables that readers use, from what the evaluators said and what was measured."""
 
 from metamers.config import decided
+from metamers.config.sections import PAPER
 
 
 rule tabulate_recognizability:
@@ -121,13 +122,16 @@ rule compare_with_paper:
         numbers=report(
             f"{RUN}/paper_comparison.html",
             caption="../report/paper_comparison.rst",
-            category="Comparison with the paper",
+            category=PAPER,
+            labels={"page": "numbers"},
         ),
         page=report(
-            f"{RUN}/claims.md",
+            f"{RUN}/claims.html",
             caption="../report/claims.rst",
-            category="Comparison with the paper",
+            category=PAPER,
+            labels={"page": "claims"},
         ),
+        text=f"{RUN}/claims.md",
     log:
         f"{LOGS}/compare_with_paper.log",
     conda:

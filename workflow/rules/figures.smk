@@ -1,6 +1,8 @@
-"""The paper's figures, from the tables."""
+"""What people look at: the paper's figures, from the tables, and all metamers."""
 
 from metamers.config import decided
+from metamers.config.plan import GALLERY_TABLES
+from metamers.config.sections import section_of
 
 
 rule draw_figures:
@@ -16,7 +18,7 @@ rule draw_figures:
             report(
                 f"{RUN}/figures/{name}.svg",
                 caption=f"../report/{shown}.rst",
-                category="Figures",
+                category=section_of(shown),
                 labels={"figure": name},
             )
             for name, (shown, _) in plan.figures.items()
@@ -31,3 +33,25 @@ rule draw_figures:
         decided_by=decided.param(plan, "draw_figures"),
     script:
         "../scripts/draw_figures.py"
+
+
+rule draw_gallery:
+    input:
+        tables=expand(f"{RUN}/tables/{{table}}.parquet", table=GALLERY_TABLES),
+        metamers=plan.of_named_sets(
+            f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"
+        ),
+        references=expand(
+            f"{RUN}/references/{{references}}.safetensors",
+            references=plan.reference_sets,
+        ),
+    output:
+        f"{RUN}/gallery/index.html",
+    log:
+        f"{LOGS}/draw_gallery.log",
+    conda:
+        "../../envs/metamers.yaml"
+    params:
+        decided_by=decided.param(plan, "draw_gallery"),
+    script:
+        "../scripts/draw_gallery.py"

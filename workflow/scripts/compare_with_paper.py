@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metamers.analysis import tabulate
+from metamers.analysis import pages, tabulate
 from metamers.config import integrity
 from metamers.storage import provenance
 
@@ -11,10 +11,11 @@ job = integrity.begin(snakemake)
 config = job.plan.config
 found = tabulate.compare_with_paper(snakemake.input, config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(config))
-Path(snakemake.output.numbers).write_text(
-    tabulate.comparison_page(found["paper_comparison"], config)
+claims = tabulate.claims_page(found["claims"], config, found["claims_multiverse"])
+evaluation = Path(snakemake.scriptdir).resolve().parents[1] / "docs/evaluation.md"
+Path(snakemake.output.numbers).write_text(pages.comparison_page(found["paper_comparison"], config))
+Path(snakemake.output.text).write_text(
+    claims.replace("(evaluation.md)", "(../../docs/evaluation.md)")
 )
-Path(snakemake.output.page).write_text(
-    tabulate.claims_page(found["claims"], config, found["claims_multiverse"])
-)
+Path(snakemake.output.page).write_text(pages.claims_page(claims, evaluation.read_text()))
 job.finish()

@@ -7,6 +7,8 @@ from metamers.config import integrity
 from metamers.config.plan import Condition
 from metamers.evaluation import accuracy
 from metamers.execution import checkpoints, runner
+from metamers.execution.settings import ExecutionSettings
+from metamers.execution.spec import SynthesisSpec
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import metamers, tables
@@ -23,7 +25,7 @@ accuracy.require(
         plan.config["accuracy_gate"],
     )
 )
-work = runner.SynthesisSpec(
+spec = SynthesisSpec(
     condition=Condition.of(snakemake.wildcards),
     models=plan.members(snakemake.wildcards),
     depth=decides["depth"],
@@ -34,15 +36,15 @@ work = runner.SynthesisSpec(
     revision=decides["revision"],
 )
 checkpoint = Path(snakemake.params.checkpoint)
-delivery = runner.run(
-    work,
-    runner.ExecutionSettings(**plan.config["engine"]),
+outputs = runner.run(
+    spec,
+    ExecutionSettings(**plan.config["engine"]),
     *references.load(snakemake.input.references),
     cache_folder(plan.config["weights_cache"]),
     checkpoint,
 )
-metamers.save(snakemake.output.metamers, delivery.metamers)
-tables.write(tables.TRACES, delivery.trace, snakemake.output.trace)
-tables.write(tables.GRADIENT_AGREEMENT, delivery.agreement, snakemake.output.agreement)
+metamers.save(snakemake.output.metamers, outputs.metamers)
+tables.write(tables.TRACES, outputs.trace, snakemake.output.trace)
+tables.write(tables.GRADIENT_AGREEMENT, outputs.agreement, snakemake.output.agreement)
 job.finish()
 checkpoints.remove(checkpoint)

@@ -203,7 +203,10 @@ def differing(theirs: Setting, own: Setting) -> str:
         said.append(f"{own.weights} weights for {theirs.weights} ones")
     if set(own.models) != set(theirs.models):
         shared = len(set(theirs.models) & set(own.models))
-        said.append(f"zoo: {len(own.models)} models, {shared} of the paper's {len(theirs.models)}")
+        said.append(
+            f"zoo: {len(own.models)} model{'s' * (len(own.models) != 1)}, {shared} of the paper's "
+            f"{len(theirs.models)}"
+        )
     names = {"sets": "model sets", "images": "images", "steps": "steps", "size": "pixels a side"}
     for field, label in names.items():
         one, other = getattr(own, field), getattr(theirs, field)

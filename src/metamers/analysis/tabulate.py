@@ -186,23 +186,6 @@ def claims_of(folder: Path, plan: Plan) -> pd.DataFrame:
     return claims.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
 
 
-def comparison_page(compared: pd.DataFrame, config: Mapping[str, Any]) -> str:
-    """Return the page of the paper's numbers beside the run's, in HTML that needs nothing else."""
-    columns = ["place", "quantity", "subject", "paper", "paper_sd", "run", "run_sd", "low", "high"]
-    body = compared[[*columns, "differs"]].to_html(
-        index=False, na_rep="–", float_format=_printed, border=0
-    )
-    return (
-        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
-        f"<title>Paper and run {config['run']}</title><style>"
-        "body{font:14px sans-serif;margin:2em}td,th{padding:.25em .7em;text-align:left}"
-        "tr:nth-child(even){background:#f3f3f3}</style></head><body>"
-        f"<h1>The paper's numbers beside those of run {config['run']}</h1>{_warning(config)}"
-        "<p>Numbers that the paper prints, the run's own with their 95&nbsp;% intervals, and what "
-        f"differs in the run. A dash: the run has no such number.</p>{body}</body></html>"
-    )
-
-
 def claims_page(
     judged: pd.DataFrame, config: Mapping[str, Any], found: pd.DataFrame | None = None
 ) -> str:
@@ -254,14 +237,3 @@ def write_all(
     """Write each table, by name, to the path of that name."""
     for name, table in found.items():
         tables.write(tables.TABLES[name], table, paths[name], stamp)
-
-
-def _warning(config: Mapping[str, Any]) -> str:
-    return (
-        f"<p><strong>{provenance.RANDOM_WEIGHTS}</strong></p>" if config["random_weights"] else ""
-    )
-
-
-def _printed(value: float) -> str:
-    """Return a count in full, and another number to three places."""
-    return f"{value:,.0f}" if float(value).is_integer() and abs(value) > 1 else f"{value:.3f}"

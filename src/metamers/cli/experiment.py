@@ -92,6 +92,7 @@ def score(
         made = {
             "human_answers": answered,
             "recognizability_by_set": scoring.with_people(answered, found),
+            "human_alignment": scoring.human_alignment(answered, found),
         }
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error

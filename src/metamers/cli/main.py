@@ -19,11 +19,14 @@ from metamers.cli import (
     make,
     plan,
     publish,
+    report,
     summary,
     verify,
     weights,
     zoo,
 )
+
+LINES = 25  # of a failed job's log
 
 app = typer.Typer(
     help="Ensemble model metamers: images that several networks cannot tell from a reference.",
@@ -39,6 +42,7 @@ app.add_typer(export.app)
 app.add_typer(publish.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
+app.add_typer(report.app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -63,13 +67,14 @@ def demo(
     """Run the quickstart, write its report, and print what came out."""
     begun = time.monotonic()
     _unlock(Path.cwd())
-    _snakemake("--cores", cores, "--quiet", "rules")
+    _snakemake("--cores", cores, "--quiet", "rules", logs=Path("logs/quickstart"))
     run = Path("results/quickstart")
-    report = run / "report.html"
-    if not report.exists() or _older(report, run / "tables"):
-        _snakemake("--report", str(report))
+    page = run / "report.html"
+    if not page.exists() or _older(page, run / "tables"):
+        report.write(run)
     typer.echo(summary.text(run))
-    typer.echo(f"report:    {report}")
+    typer.echo(f"gallery:   {run / 'gallery/index.html'}")
+    typer.echo(f"report:    {page}")
     typer.echo(f"wall time: {time.monotonic() - begun:.0f} s")
 
 
@@ -95,14 +100,32 @@ def _unlock(folder: Path) -> None:
                 f"another run works in {folder}: processes {at_work}; wait for it, or end it"
             )
         typer.echo(f"{folder} was locked by a run that is no more, and is unlocked")
-        _snakemake("--unlock", "--quiet", "all")
+        _snakemake("--unlock", "--quiet", "all", logs=Path("logs/quickstart"))
 
 
-def _snakemake(*arguments: str) -> None:
+def _snakemake(*arguments: str, logs: Path) -> None:
+    """Run Snakemake; if it fails, show the ends of the logs that tell of an error.
+
+    Told to be quiet about rules, Snakemake does not, whatever ``--show-failed-logs`` says.
+    """
+    begun = time.time() - 1  # clocks of file systems lag
     command = [sys.executable, "-m", "snakemake", *arguments]
     code = subprocess.run(command, check=False).returncode
     if code:
+        for log in failed_logs(logs, begun):
+            lines = log.read_text(errors="replace").splitlines()
+            typer.echo(f"\n{log}:", err=True)
+            typer.echo("\n".join(f"    {line}" for line in lines[-LINES:]), err=True)
         raise typer.Exit(code)
+
+
+def failed_logs(folder: Path, since: float) -> list[Path]:
+    """Return the logs of a folder that were written since a time and hold a traceback."""
+    return sorted(
+        path
+        for path in folder.rglob("*.log")
+        if path.stat().st_mtime >= since and "Traceback" in path.read_text(errors="replace")
+    )
 
 
 def _older(path: Path, folder: Path) -> bool:

@@ -115,8 +115,7 @@ def outlook_of(plan: Plan, probe: bool, tflops: float | None) -> Outlook:
 def _count(plan: Plan) -> tuple[dict[tuple[str, str], StepCost], dict[str, int]]:
     """Return the cost of a step of each model at each stage that is used, and of its forward."""
     from metamers.models import classifier
-    from metamers.preflight import stage_cards
-    from metamers.preflight.flops import step_costs
+    from metamers.preflight import flops
 
     wanted: dict[str, dict[str, float]] = {name: {} for name in plan.models}
     for condition in plan.conditions:
@@ -127,12 +126,12 @@ def _count(plan: Plan) -> tuple[dict[tuple[str, str], StepCost], dict[str, int]]
     whole: dict[str, int] = {}
     with typer.progressbar(wanted.items(), label="counting", file=_terminal()) as models:
         for name, depths in models:
-            found = step_costs(specs[name], depths, side)
+            found = flops.step_costs(specs[name], depths, side)
             costs |= {(name, cost.stage): cost for cost in found}
             whole[name] = (
                 found[0].whole_flops
                 if found
-                else stage_cards.forward_flops(classifier.build(specs[name]), side)
+                else flops.forward_flops(classifier.build(specs[name]), side)
             )
     return costs, whole
 
@@ -150,7 +149,7 @@ def _speed(
         return None
     import torch
 
-    from metamers.execution.runner import ExecutionSettings
+    from metamers.execution.settings import ExecutionSettings
     from metamers.preflight import speed
 
     torch.set_num_threads(1)  # as the rule of the workflow has it

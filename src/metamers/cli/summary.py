@@ -86,9 +86,15 @@ def _cell(row: Any) -> str:  # noqa: ANN401
 def _gain(frame: pd.DataFrame) -> list[str]:
     lines = ["Ensemble less the mean of its own single models, by models held out for all:", ""]
     for row in frame[frame["against"] == "members"].itertuples():
-        interval = f"[{row.low:+.2f}, {row.high:+.2f}]"
+        interval = f"[{_signed(row.low)}, {_signed(row.high)}]"
         lines.append(
-            f"{row.model_set:<24}{row.stage:<9}{row.difference:+.2f} {interval} "
+            f"{row.model_set:<24}{row.stage:<9}{_signed(row.difference)} {interval} "
             f"({row.n_images} images, {row.n_evaluators} model{'s' * (row.n_evaluators != 1)})"
         )
     return lines if len(lines) > 2 else []
+
+
+def _signed(value: Any) -> str:  # noqa: ANN401
+    """Return a number to two places with its sign; zero has a plus, however it came about."""
+    text = f"{value:+.2f}"
+    return "+0.00" if text == "-0.00" else text

@@ -18,7 +18,7 @@ from metamers.models import zoo
 from metamers.models.zoo import ModelSpec
 
 if TYPE_CHECKING:
-    from metamers.preflight.stage_cards import StageCard
+    from metamers.preflight.flops import StageCard
 
 app = typer.Typer(help="Look at the zoo.", no_args_is_help=True)
 
@@ -106,10 +106,10 @@ def write_csv(cards: Iterable[StageCard], file: IO[str]) -> None:
 
 
 def _cards(chosen: Iterable[ModelSpec], depths: dict[str, float], side: int) -> Iterable[StageCard]:
-    from metamers.preflight.stage_cards import cards
+    from metamers.preflight.flops import stage_cards
 
     for spec in chosen:
-        yield from cards(spec, depths, side)
+        yield from stage_cards(spec, depths, side)
 
 
 def _line(values: Iterable[str]) -> str:

@@ -22,6 +22,16 @@ MEASURED_TABLES = [
     "optimisation",
     "traces",
 ]
+GALLERY_TABLES = [
+    "references",
+    "predictions",
+    "reference_predictions",
+    "recognition",
+    "image_metrics",
+    "success",
+    "optimisation",
+    "traces",
+]
 
 
 @dataclass(frozen=True, order=True)
@@ -263,6 +273,11 @@ class Plan:
     def of_all(self, pattern: str) -> list[str]:
         """Return the pattern, filled for every condition and shard."""
         return self._fill(pattern, self.conditions)
+
+    def of_named_sets(self, pattern: str) -> list[str]:
+        """Return the pattern for each condition and shard of sets that are not drawn."""
+        drawn = {name for found in self.drawn_sets.values() for name in found}
+        return self._fill(pattern, [c for c in self.conditions if c.model_set not in drawn])
 
     def of_batch_references(self, pattern: str) -> Callable[[Mapping[str, str]], list[str]]:
         """Return an input function: the pattern for each draw that a batch needs."""

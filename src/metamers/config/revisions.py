@@ -18,7 +18,7 @@ EVALUATION = 4  # the five first classes
 BASELINES = 1
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 5  # success against a pool of unrelated images
-FIGURES = 5  # recipes in one figure; several experiments of a kind
+FIGURES = 6  # instructive examples, and how they are chosen
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")

@@ -17,8 +17,9 @@ from metamers.storage import provenance
 
 # What is kept in a run's folder that is no result: by the workflow, `metamers export` and
 # `metamers experiment score`, and by Snakemake.
-_KEPT = ("checkpoints", "store", "set_aside", "png", "people")
-_REPORT = "report.html"
+# Of the gallery its page is a result, and has a record; what lies beside the page has none.
+_KEPT = ("checkpoints", "store", "set_aside", "png", "people", "gallery")
+_REPORTS = ("report.html", "report.zip")
 _VERIFIED = "verified-"
 
 
@@ -47,7 +48,7 @@ def results(folder: Path) -> list[Path]:
         if path.is_file()
         and path.relative_to(folder).parts[0] not in _KEPT
         and not path.name.startswith(".")
-        and path.relative_to(folder).as_posix() != _REPORT
+        and path.relative_to(folder).as_posix() not in _REPORTS
     ]
 
 

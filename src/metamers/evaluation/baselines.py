@@ -68,7 +68,7 @@ def measure(
     nulls: list[dict[str, Any]] = []
     ceilings: list[dict[str, Any]] = []
     for row in models:
-        evaluator = Evaluator.of(row, cache, device, batch_size, chunk_size)
+        evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
         nulls += [
             {"model": row["name"], "stage": stage} | null(evaluator, *pool, stage, depth)
             for stage, depth in depths.items()
@@ -89,7 +89,7 @@ def null(
     """
     module = stages.module_at(evaluator.classifier.network, evaluator.spec, stage, depth)
     _, source = evaluator.probabilities_and_activations(pixels, module)
-    found = ReferenceDistances.of(source, ids).null
+    found = ReferenceDistances.measure(source, ids).null
     alike, ratios = found.spearman, found.snr
     return {
         "n_images": len(ids),

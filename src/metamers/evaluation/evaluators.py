@@ -42,7 +42,7 @@ class Evaluator:
     chunk_size: int
 
     @classmethod
-    def of(
+    def load(
         cls,
         row: Mapping[str, Any],
         cache: Path,
@@ -235,7 +235,7 @@ def predict_references(
     """Return what each evaluator says of the reference images of each draw."""
     parts = []
     for row in evaluators:
-        evaluator = Evaluator.of(row, cache, device, batch_size, chunk_size)
+        evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
         for name, (ids, pixels) in references.items():
             frame = answers(evaluator.predict(pixels), ids, row["name"])
             parts.append(frame.assign(references=name))
@@ -269,7 +269,7 @@ def evaluate(
         missing = [s for s in subjects if not store.has(s.key(made_with, revision, seed))]
         logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
         if missing:
-            evaluator = Evaluator.of(row, cache, device, batch_size, chunk_size)
+            evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
             for subject, frames in evaluate_conditions(evaluator, missing, seed):
                 store.put(subject.key(made_with, revision, seed), frames)
         for subject in subjects:
@@ -335,7 +335,7 @@ def _references(
         if not same or "cross_stage" not in subject.similarities:
             held.clear()
         _, source = evaluator.probabilities_and_activations(subject.reference_pixels, module)
-        held[shared] = ReferenceDistances.of(source, subject.metamers.image_ids)
+        held[shared] = ReferenceDistances.measure(source, subject.metamers.image_ids)
     return held[shared]
 
 

@@ -1,4 +1,4 @@
-"""Settings that are tried before they are used, and what was chosen."""
+"""Settings that are timed before they are used: memory layout, backend of a step, threads."""
 
 from __future__ import annotations
 
@@ -12,37 +12,43 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from metamers.synthesis.cuda_graph import capture_gradient
+from metamers.synthesis.objective import Activations, ModelObjective
 
 GAIN = 0.03  # what a candidate must save to be taken instead of the first
 TOLERANCE = 1e-2  # of the gradient's norm; a candidate that is further off is wrong
 WARM, TIMED = 2, 5
+# How a step runs. The first is the reference; a graph runs its kernels, a compiler makes others.
+BACKENDS = ("eager", "graph", "compiled")
 
 Step = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
 class TunedSettings:
-    """What was chosen for a job, and stays so when it goes on: other kernels, other bits.
+    """What was chosen for a job, and is kept when it resumes: other kernels give other bits.
 
     Attributes
     ----------
     channels_last
         Memory layout of images and weights.
-    ways
-        For each model how its step is run (`metamers.execution.ways.WAYS`).
+    backends
+        For each model how its step is run, one of `BACKENDS`.
     threads
         Of the processor, for one operation; some kernels sum in another order with another
         number of them. 0 on a GPU.
     """
 
     channels_last: bool
-    ways: Mapping[str, str]
+    backends: Mapping[str, str]
     threads: int
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> TunedSettings:
         """Read what `plain` returns."""
-        return cls(bool(values["channels_last"]), dict(values["ways"]), int(values["threads"]))
+        return cls(bool(values["channels_last"]), dict(values["backends"]), int(values["threads"]))
 
     def plain(self) -> dict[str, Any]:
         """Return the choices as plain data."""
@@ -107,6 +113,39 @@ def fastest(
     results = "; ".join(f"{name} {trial}" for name, trial in trials.items())
     logging.info("%s: %s; taken: %s", title, results, chosen)
     return chosen
+
+
+def traced(features: Activations, images: Tensor) -> Activations:
+    """Return the operations of a forward that stops at the stage, in a straight line.
+
+    No hook and no exception is left in it, so that a compiler sees all of it at once. It is for
+    chunks of the shape of ``images`` alone.
+    """
+    with torch.no_grad():
+        return make_fx(features)(images)
+
+
+def compiled(features: Activations, images: Tensor) -> Activations:
+    """Return a forward to the stage that `torch.compile` has made for chunks of this shape."""
+    function: Any = torch.compile(traced(features, images), dynamic=False)
+    return function
+
+
+def backend_candidates(features: Activations, images: Tensor) -> dict[str, Callable[[], Step]]:
+    """Return for each of `BACKENDS` the function that prepares a step on a chunk of images."""
+
+    def objective(function: Activations) -> ModelObjective:
+        return ModelObjective.prepare(function, images, chunk_size=len(images))
+
+    def prepare(target: ModelObjective) -> Step:
+        moved = images.flip(0)
+        return lambda: target.gradient(moved)[0]
+
+    return {
+        "eager": lambda: prepare(objective(features)),
+        "graph": lambda: prepare(capture_gradient(objective(features))),
+        "compiled": lambda: prepare(objective(compiled(features, images))),
+    }
 
 
 def clock_of(device: torch.device) -> Callable[[], float]:

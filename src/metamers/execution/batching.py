@@ -72,7 +72,7 @@ class Progress:
         chunk_size
             Images that are computed at a time: a batch is of whole chunks, but the last.
         """
-        begun = [*(part.rows for part in self.finished), *(part.rows for part in self.waiting)]
+        begun = [*(batch.rows for batch in self.finished), *(batch.rows for batch in self.waiting)]
         rest = np.setdiff1d(np.arange(n_images), np.concatenate([*begun, []]))
         self.waiting = halved(self.waiting, batch_size, chunk_size)
         self.waiting += [Batch(rest[rows]) for rows in split(len(rest), batch_size, chunk_size)]
@@ -84,21 +84,21 @@ def split(n_images: int, batch_size: int, chunk_size: int) -> list[np.ndarray]:
     return [np.arange(start, min(start + size, n_images)) for start in range(0, n_images, size)]
 
 
-def halved(parts: Sequence[Batch], most: int, chunk_size: int) -> list[Batch]:
-    """Return the same parts, those of too many images cut into smaller ones, with their state.
+def halved(batches: Sequence[Batch], most: int, chunk_size: int) -> list[Batch]:
+    """Return the same batches, those of too many images cut into smaller ones, with their state.
 
     Images do not depend on each other, so nothing that was done is lost.
     """
-    return [piece for part in parts for piece in _pieces(part, most, chunk_size)]
+    return [piece for batch in batches for piece in _pieces(batch, most, chunk_size)]
 
 
-def _pieces(part: Batch, most: int, chunk_size: int) -> list[Batch]:
-    pieces = split(len(part.rows), most, chunk_size)
+def _pieces(batch: Batch, most: int, chunk_size: int) -> list[Batch]:
+    pieces = split(len(batch.rows), most, chunk_size)
     if len(pieces) == 1:
-        return [part]
-    if part.state is None:
-        return [Batch(part.rows[piece]) for piece in pieces]
-    return [Batch(part.rows[piece], part.state.select(piece, chunk_size)) for piece in pieces]
+        return [batch]
+    if batch.state is None:
+        return [Batch(batch.rows[piece]) for piece in pieces]
+    return [Batch(batch.rows[piece], batch.state.select(piece, chunk_size)) for piece in pieces]
 
 
 def run_batches(
@@ -130,29 +130,29 @@ def run_batches(
         one chunk.
     """
     while progress.waiting:
-        part = progress.waiting[0]
-        synthesis = _attempt(part, make, save, chunk_size)
+        batch = progress.waiting[0]
+        synthesis = _attempt(batch, make, save, chunk_size)
         if synthesis is None:  # the error is gone, and with it the tensors that it held
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            progress.waiting = halved(progress.waiting, len(part.rows) // 2, chunk_size)
+            progress.waiting = halved(progress.waiting, len(batch.rows) // 2, chunk_size)
             continue
         progress.waiting.pop(0)
-        progress.finished.append(Finished(part.rows, synthesis))
+        progress.finished.append(Finished(batch.rows, synthesis))
         save()
 
 
 def _attempt(
-    part: Batch, make: Callable[[Batch], Synthesis], save: Callable[[], None], chunk_size: int
+    batch: Batch, make: Callable[[Batch], Synthesis], save: Callable[[], None], chunk_size: int
 ) -> Synthesis | None:
     """Return what is made, or None if memory ran out and fewer images can be tried."""
     try:
-        return make(part)
+        return make(batch)
     except BaseException as error:
         save()
         if not is_exhausted(error):
             raise
-        n_images = len(part.rows)
+        n_images = len(batch.rows)
         if n_images <= chunk_size:
             error.add_note(
                 f"with one chunk of {chunk_size} images (engine.chunk_size), the least: {HELP}"

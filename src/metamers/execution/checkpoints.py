@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,11 @@ from torch import Tensor
 
 from metamers.execution.autotuning import TunedSettings
 from metamers.execution.batching import Batch, Finished, Progress
+from metamers.files import write_atomically
 from metamers.synthesis.gradient_agreement import Agreement
 from metamers.synthesis.state import Record, State, Synthesis
 
-FORMAT = "metamers-checkpoint-3"
+FORMAT = "metamers-checkpoint-4"
 _HASH_LENGTH = 64
 
 
@@ -99,7 +99,14 @@ class Checkpoint:
 
     def _write(self, path: Path, notes: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         metadata = {"format": FORMAT, "job": self.job, "notes": json.dumps(notes)}
-        write_whole(path, *_with_checksum(safetensors.torch.save(tensors, metadata)))
+        payload = safetensors.torch.save(tensors, metadata)
+
+        def write(draft: Path) -> None:
+            with draft.open("wb") as file:  # in two pieces: a payload may be gigabytes
+                file.write(hashlib.sha256(payload).hexdigest().encode())
+                file.write(payload)
+
+        write_atomically(path, write)
 
     def _readable(
         self, paths: list[Path]
@@ -113,7 +120,7 @@ class Checkpoint:
                 logging.warning("checkpoint %s is not used: %s; kept as %s", path, error, aside)
 
     def _read(self, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        payload = _unsealed(path.read_bytes())
+        payload = _verified(path.read_bytes())
         metadata = _metadata(payload)
         if metadata.get("format") != FORMAT:
             raise CheckpointError(f"its format is {metadata.get('format')!r}, not {FORMAT!r}")
@@ -133,22 +140,6 @@ def remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, *content: bytes) -> None:
-    """Write a file so that after a power cut there is the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("wb") as file:
-        file.writelines(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def set_aside(path: Path) -> Path:
     """Rename a file that cannot be used, and return its new name."""
     for number in range(1, 1000):
@@ -158,13 +149,9 @@ def set_aside(path: Path) -> Path:
     raise CheckpointError(f"there are 999 refused checkpoints beside {path}: delete some")
 
 
-def _with_checksum(payload: bytes) -> tuple[bytes, bytes]:
-    return hashlib.sha256(payload).hexdigest().encode(), payload
-
-
-def _unsealed(content: bytes) -> bytes:
-    seal, payload = content[:_HASH_LENGTH], content[_HASH_LENGTH:]
-    if hashlib.sha256(payload).hexdigest().encode() != seal:
+def _verified(content: bytes) -> bytes:
+    checksum, payload = content[:_HASH_LENGTH], content[_HASH_LENGTH:]
+    if hashlib.sha256(payload).hexdigest().encode() != checksum:
         raise CheckpointError("its hash is not that of its content: it is damaged")
     return payload
 

@@ -1,4 +1,4 @@
-"""The models of a set at work on a device: laid out, moved, timed, and what they take."""
+"""The models of a set on a device: their memory layout, backends, threads and memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from metamers.execution import autotuning, memory, ways
+from metamers.execution import autotuning, memory
 from metamers.execution.autotuning import Step, TunedSettings
 from metamers.execution.memory import GIB
 from metamers.execution.offloading import ModelOffloader, Weights, uses_of
@@ -36,18 +36,18 @@ class BytesPerImage:
 
 @dataclass(frozen=True)
 class DeviceEnsemble:
-    """The models of a set, ready to work.
+    """The models of a set, ready on their device.
 
     Attributes
     ----------
     functions
         For each model images to the activation at the stage.
-    fleet
-        Moves them.
+    offloader
+        Moves them between host and device.
     needs
         Memory for each image, by model.
     choices
-        Layout, ways and threads that were chosen.
+        Layout, backends and threads that were chosen.
     device
         Where they work.
     chunk_size
@@ -55,14 +55,14 @@ class DeviceEnsemble:
     """
 
     functions: Mapping[str, Activations]
-    fleet: ModelOffloader
+    offloader: ModelOffloader
     needs: Mapping[str, BytesPerImage]
     choices: TunedSettings
     device: torch.device
     chunk_size: int
 
     @classmethod
-    def of(
+    def prepare(
         cls,
         features: Mapping[str, Features],
         images: Tensor,
@@ -70,34 +70,34 @@ class DeviceEnsemble:
         turns: Sequence[Sequence[int]],
         choices: TunedSettings | None = None,
     ) -> DeviceEnsemble:
-        """Put models to work.
+        """Lay models out on the device, measure what they take, and time what is to be chosen.
 
         Parameters
         ----------
         features
             By name, in the order of the set.
         images
-            A chunk of references, on the host: what is tried out and measured on.
+            A chunk of references, on the host, to measure and time with.
         engine
-            How the work is to be done.
+            How the job is to be done.
         turns
             Which models each turn needs, by index; none means all.
         choices
-            Those of an earlier part of the job, which are kept to; None: they are made here.
+            Those that the job began with, which are kept; None: they are made here.
         """
         device = engine.torch_device()
         layout = choices.channels_last if choices else _layout(features, images, engine, turns)
-        fleet = assembled(features, engine, turns, layout)
-        fleet.log()
+        offloader = assembled(features, engine, turns, layout)
+        offloader.log()
         placed = to_device(images, device, layout)
-        functions = {name: fleet.features(name, one) for name, one in features.items()}
+        functions = {name: offloader.features(name, one) for name, one in features.items()}
         needs = {name: _need(one, placed) for name, one in functions.items()}
         if choices is None:
-            chosen = _ways(features, fleet, placed, engine)
+            chosen = _backends(features, offloader, placed, engine)
             choices = TunedSettings(layout, chosen, _threads(functions, placed, engine))
-        for name in [name for name, way in choices.ways.items() if way == "compiled"]:
-            functions[name] = fleet.features(name, ways.compiled(features[name], placed))
-        return cls(functions, fleet, needs, choices, device, engine.chunk_size)
+        for name in [name for name, backend in choices.backends.items() if backend == "compiled"]:
+            functions[name] = offloader.features(name, autotuning.compiled(features[name], placed))
+        return cls(functions, offloader, needs, choices, device, engine.chunk_size)
 
     def places(self, n_images: int) -> dict[str, Placement]:
         """Return where the references' activations of a batch are kept, and log it."""
@@ -119,8 +119,8 @@ class DeviceEnsemble:
 
         What a graph has recorded must stay where it was; the bits are those of an eager step.
         """
-        graphs = [name for name, way in self.choices.ways.items() if way == "graph"]
-        return [name for name in graphs if places[name] == "device" and self.fleet.is_whole]
+        graphs = [name for name, backend in self.choices.backends.items() if backend == "graph"]
+        return [name for name in graphs if places[name] == "device" and self.offloader.is_whole]
 
 
 def to_device(images: Tensor, device: torch.device, channels_last: bool) -> Tensor:
@@ -135,7 +135,7 @@ def assembled(
     turns: Sequence[Sequence[int]],
     channels_last: bool,
 ) -> ModelOffloader:
-    """Return the fleet of some models, laid out, none of which is on the device yet."""
+    """Return the offloader of some models, in a memory layout; none is on the device yet."""
     device = engine.torch_device()
     layout = torch.channels_last if channels_last else torch.contiguous_format
     weights = {
@@ -156,7 +156,7 @@ def _budget(engine: ExecutionSettings) -> float:
 
 def _need(function: Activations, images: Tensor) -> BytesPerImage:
     """Measure on a few images what a model takes for each."""
-    target = ModelObjective.of(function, images, chunk_size=len(images))
+    target = ModelObjective.prepare(function, images, chunk_size=len(images))
     activation = torch.as_tensor(target.activations).nbytes
     step = memory.step_bytes(lambda: target.gradient(images), images.device)
     return BytesPerImage(-(-activation // len(images)), -(-step // len(images)))
@@ -168,15 +168,17 @@ def _layout(
     engine: ExecutionSettings,
     turns: Sequence[Sequence[int]],
 ) -> bool:
-    """Return whether channels come last: as it is said, or as it is faster."""
+    """Return whether channels come last: as the engine says, or for ``auto`` what is faster."""
     if engine.channels_last != "auto":
         return engine.channels_last
     device = engine.torch_device()
 
     def prepare(channels_last: bool) -> Step:
-        fleet = assembled(features, engine, turns, channels_last)
+        offloader = assembled(features, engine, turns, channels_last)
         placed = to_device(images, device, channels_last)
-        targets = [_recomputed(fleet.features(name, one), placed) for name, one in features.items()]
+        targets = [
+            _recomputed(offloader.features(name, one), placed) for name, one in features.items()
+        ]
         return lambda: torch.stack([target.gradient(placed.flip(0))[0] for target in targets])
 
     candidates = {"contiguous": partial(prepare, False), "channels_last": partial(prepare, True)}
@@ -184,21 +186,23 @@ def _layout(
     return autotuning.fastest("memory layout", candidates, clock) == "channels_last"
 
 
-def _ways(
+def _backends(
     features: Mapping[str, Features],
-    fleet: ModelOffloader,
+    offloader: ModelOffloader,
     images: Tensor,
     engine: ExecutionSettings,
 ) -> dict[str, str]:
-    """Return for each model the way to run its steps that is fastest here."""
-    if engine.compile == "never" or not images.is_cuda or not fleet.is_whole:
-        logging.info("steps run as they are written (compile: %s)", engine.compile)
-        return dict.fromkeys(features, ways.WAYS[0])
+    """Return for each model the backend that runs its steps fastest here."""
+    if engine.compile == "never" or not images.is_cuda or not offloader.is_whole:
+        logging.info("steps run eagerly (compile: %s)", engine.compile)
+        return dict.fromkeys(features, autotuning.BACKENDS[0])
     chosen = {}
     for name, one in features.items():
-        fleet.load(name)
+        offloader.load(name)
         clock = autotuning.clock_of(images.device)
-        chosen[name] = autotuning.fastest(f"steps of {name}", ways.candidates(one, images), clock)
+        chosen[name] = autotuning.fastest(
+            f"steps of {name}", autotuning.backend_candidates(one, images), clock
+        )
     return chosen
 
 
@@ -227,4 +231,4 @@ def _threads(
 
 def _recomputed(function: Activations, images: Tensor) -> ModelObjective:
     """Return an objective of one chunk that keeps no activation."""
-    return ModelObjective.of(function, images, "recomputed", len(images))
+    return ModelObjective.prepare(function, images, "recomputed", len(images))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 
@@ -23,11 +23,19 @@ def gpu_slots() -> int:
 
 def gpus() -> list[str]:
     """Return the GPUs that a process may use, by the names that ``CUDA_VISIBLE_DEVICES`` takes."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name for name in visible.split(",") if name and name != "-1"]
+    named = named_gpus(os.environ)
+    if named is not None:
+        return named
     devices = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*"))
     return sorted((name for name in devices if name.isdigit()), key=int)
+
+
+def named_gpus(environment: Mapping[str, str]) -> list[str] | None:
+    """Return what ``CUDA_VISIBLE_DEVICES`` names (numbers or UUIDs); None if it is not set."""
+    listed = environment.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return None
+    return [name for name in map(str.strip, listed.split(",")) if name not in ("", "-1")]
 
 
 def require_gpu_of_job(seen: bool) -> None:
@@ -56,7 +64,7 @@ def require_gpu_of_job(seen: bool) -> None:
 
 
 def folder_problems(folder: Path) -> Iterator[str]:
-    """Yield why a folder is no place for results: not writable, or without locks."""
+    """Yield why results cannot be kept in a folder: it is not writable, or has no locks."""
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".metamers-lock-") as file:
             yield from _lock_problems(file.fileno(), folder)

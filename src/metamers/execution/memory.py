@@ -45,7 +45,7 @@ def place_activations(
 
 
 def spare(free: int, working: int) -> int:
-    """Return what is left of the free memory beside a step's and the reserve, in bytes."""
+    """Return the free memory that is left after a step's and the reserve, in bytes."""
     return max(0, round(free * (1 - RESERVE)) - working)
 
 
@@ -71,7 +71,7 @@ def free_on_host(root: Path = Path("/")) -> int:
 
 
 def step_bytes(step: Callable[[], object], device: torch.device) -> int:
-    """Return the bytes that a step takes at its most, beside what is there before it.
+    """Return the most bytes that a step takes beyond what is there before it.
 
     On a GPU the allocator says so. On a CPU what is saved for the gradient is counted, each
     storage once, which leaves out what lives only within an operation.

@@ -1,4 +1,4 @@
-"""Models of a set that does not fit on the device: moved there when their turn comes."""
+"""Models of a set that does not fit on the device: each is moved there for its turns."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def evictions(
 
 
 class Movable(Protocol):
-    """What a fleet moves."""
+    """What a `ModelOffloader` moves."""
 
     def to_device(self) -> None:
         """Copy it to the device."""
@@ -77,7 +77,7 @@ class Weights:
 
     @classmethod
     def of(cls, network: nn.Module, device: torch.device) -> Weights:
-        """Take charge of a network that is on the host."""
+        """Take over the tensors of a network that is on the host."""
         tensors = [*network.parameters(), *network.buffers()]
         if device.type == "cuda":
             return cls([(t, t.data.pin_memory()) for t in tensors], device)
@@ -115,8 +115,6 @@ class ModelOffloader:
         For each model the turns that need it, in order (`metamers.synthesis.settings.turns`).
     turn
         The present one; whoever runs the turns sets it.
-    moves
-        How many were brought to the device so far.
     """
 
     models: Mapping[str, Movable]
@@ -124,7 +122,6 @@ class ModelOffloader:
     budget: float
     uses: Mapping[str, Sequence[int]]
     turn: int = 0
-    moves: int = 0
     resident: list[str] = field(default_factory=list)
 
     @property
@@ -133,7 +130,7 @@ class ModelOffloader:
         return sum(self.sizes.values()) <= self.budget
 
     def load(self, name: str) -> None:
-        """See to it that a model is on the device."""
+        """Move a model to the device, unless it is there."""
         if name in self.resident:
             return
         next_use = {other: self._next_use(other) for other in self.resident}
@@ -142,16 +139,15 @@ class ModelOffloader:
             self.resident.remove(other)
         self.models[name].to_device()
         self.resident.append(name)
-        self.moves += 1
 
     def features(self, name: str, function: Activations) -> Activations:
-        """Return a model's function from images to activations, which brings the model first."""
+        """Return a model's function from images to activations, which loads the model first."""
 
-        def brought(images: Tensor) -> Tensor:
+        def load_and_run(images: Tensor) -> Tensor:
             self.load(name)
             return function(images)
 
-        return brought
+        return load_and_run
 
     def log(self) -> None:
         """Write into the log what fits and what does not."""
@@ -161,7 +157,7 @@ class ModelOffloader:
             return
         logging.info(
             "the set's weights, %.2f GiB, are more than the %.2f GiB that they may take on the "
-            "device: models come when their turn does",
+            "device: each model is moved there for its turns",
             total,
             self.budget / GIB,
         )

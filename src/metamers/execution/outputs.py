@@ -40,7 +40,7 @@ class SynthesisOutputs:
 
 
 def join_batches(
-    work: SynthesisSpec,
+    spec: SynthesisSpec,
     engine: ExecutionSettings,
     progress: Progress,
     ids: Sequence[str],
@@ -51,7 +51,7 @@ def join_batches(
 
     Parameters
     ----------
-    work, engine
+    spec, engine
         What was done, and how.
     progress
         Of which all batches are finished.
@@ -68,22 +68,22 @@ def join_batches(
     }
     return Metamers(
         image_ids=list(ids),
-        models=[row["name"] for row in work.models],
+        models=[row["name"] for row in spec.models],
         floats=floats,
         pixels=to_8_bits(floats),
-        notes=_notes(work, engine, progress) | {"job": digest, "weights": dict(weights)},
+        notes=_notes(spec, engine, progress) | {"job": digest, "weights": dict(weights)},
         **arrays,
     )
 
 
-def _notes(work: SynthesisSpec, engine: ExecutionSettings, progress: Progress) -> dict[str, Any]:
+def _notes(spec: SynthesisSpec, engine: ExecutionSettings, progress: Progress) -> dict[str, Any]:
     return {
-        "condition": work.condition.columns(),
-        "settings": SynthesisSettings.of(work.recipe).stamp(),
-        "bound": dict(work.bound),
-        "depth": work.depth,
-        "seed": work.seed,
-        "revision": work.revision,
+        "condition": spec.condition.columns(),
+        "settings": SynthesisSettings.of(spec.recipe).stamp(),
+        "bound": dict(spec.bound),
+        "depth": spec.depth,
+        "seed": spec.seed,
+        "revision": spec.revision,
         **provenance.versions(),
         "torch": torch.__version__,
         "engine": engine.reproducibility_settings(),
@@ -93,12 +93,12 @@ def _notes(work: SynthesisSpec, engine: ExecutionSettings, progress: Progress) -
     }
 
 
-def trace(work: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+def trace(spec: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
     """Return the rows of table ``traces``: an image's loss at the end of each turn."""
-    names = np.array([row["name"] for row in work.models], dtype=object)
+    names = np.array([row["name"] for row in spec.models], dtype=object)
     parts = [_trace(part, ids, names) for part in progress.finished]
     frame = pd.concat(parts, ignore_index=True)
-    for name, value in work.condition.columns().items():
+    for name, value in spec.condition.columns().items():
         frame[name] = value
     return frame
 
@@ -122,11 +122,11 @@ def _trace(part: Finished, ids: Sequence[str], names: np.ndarray) -> pd.DataFram
     return frame.dropna(subset="loss")  # of images that had reached their target before
 
 
-def gradient_agreement(work: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
+def gradient_agreement(spec: SynthesisSpec, progress: Progress, ids: Sequence[str]) -> pd.DataFrame:
     """Return the rows of table ``gradient_agreement``: cosines of two models' gradients."""
-    names = [row["name"] for row in work.models]
+    names = [row["name"] for row in spec.models]
     rows = [
-        work.condition.columns()
+        spec.condition.columns()
         | {"image_id": ids[row], "turn": one.turn, "step": one.step}
         | {"model": names[pair[0]], "other": names[pair[1]], "cosine": float(cosine)}
         for part in progress.finished

@@ -1,4 +1,4 @@
-"""Numbers that networks are computed with; losses and pixels are float32 always."""
+"""The numbers that networks compute with; losses and pixels are always float32."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prepare(precision: str, device: torch.device) -> None:
 
 
 class Bfloat16Features(nn.Module):
-    """Features whose convolutions and products of matrices take bfloat16 (torch's autocast).
+    """Features whose convolutions and matrix products take bfloat16 (torch's autocast).
 
     Reductions and normalisations stay float32. Attributes are those of
     `metamers.models.stages.Features`.

@@ -13,7 +13,9 @@ from metamers.execution.devices import device_of
 
 @dataclass(frozen=True)
 class ExecutionSettings:
-    """How the work is done: the configuration's ``engine`` section. It changes no meaning.
+    """How the work is done: the configuration's ``engine`` section.
+
+    It decides how metamers are computed, never which.
 
     Attributes
     ----------
@@ -57,7 +59,7 @@ class ExecutionSettings:
 
     @property
     def memory_format(self) -> torch.memory_format:
-        """Return the layout of images and weights; of ``auto`` the one that mostly wins."""
+        """Return the layout of images and weights; for ``auto``, the one that is usually faster."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def reproducibility_settings(self) -> dict[str, Any]:

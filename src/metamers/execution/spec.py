@@ -21,7 +21,7 @@ LIBRARIES = ("torch", "torchvision", "timm")
 
 @dataclass(frozen=True)
 class SynthesisSpec:
-    """One synthesis job, in full: what its checkpoint is known by.
+    """One synthesis job, in full; its hash identifies its checkpoint.
 
     Attributes
     ----------

@@ -155,6 +155,46 @@ def share_of_people(answered: pd.DataFrame, seed: int) -> dict[str, Any]:
     }
 
 
+def human_alignment(answered: pd.DataFrame, run: FinishedRun) -> pd.DataFrame:
+    """Return the table ``human_alignment``: published conditions, and those of this run's people.
+
+    The run's have its name and what else sets conditions apart as experiment, the model set as
+    network and the stage as layer; networks are those held out, rule ``label`` of 16 (mean).
+    A condition that no held-out network judges has no row.
+    """
+    judged = run.table("recognizability")
+    judged = judged[(judged["rule"] == "label") & (judged["label_space"] == "16_mean")]
+    held_out = judged[~judged["member"] & ~judged["same_weights"]]
+    networks = dict(list(held_out.groupby(list(tables.CONDITION_KEY), observed=True)))
+    rows = []
+    for key, group in answered.dropna(subset="model_set").groupby(list(tables.CONDITION_KEY)):
+        if key not in networks:
+            continue
+        seed, condition = run.config["seed"], Condition(*map(str, key))
+        people = share_of_people(group, seed)
+        shares = networks[key].groupby("evaluator", observed=True)["recognizability"].first()
+        low, high = bootstrap.bootstrap_interval(shares, np.random.default_rng(seed))
+        rows.append(
+            {
+                "experiment": f"{run.config['run']}: {condition.references}/{condition.recipe}/"
+                f"{condition.bound}",
+                "network": condition.model_set,
+                "layer": condition.stage,
+                "n_people": people["n_evaluators"],
+                "people": people["mean"],
+                "people_low": people["low"],
+                "people_high": people["high"],
+                "n_networks": len(shares),
+                "networks": float(shares.mean()),
+                "networks_low": float(low),
+                "networks_high": float(high),
+            }
+        )
+    published = run.table("human_alignment")
+    own = pd.DataFrame(rows, columns=published.columns)
+    return pd.concat([published, own], ignore_index=True) if rows else published
+
+
 def text(answered: pd.DataFrame, left_out: Mapping[str, float]) -> str:
     """Return what was scored as text: shares by condition with intervals, and who was left out."""
     named = answered.fillna(dict.fromkeys(tables.CONDITION_KEY, ""))

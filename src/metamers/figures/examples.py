@@ -32,6 +32,10 @@ REFERENCE_COLUMNS = ("references", "image_id", "image")
 _REFERENCE = "reference"
 _PICTURE = [*CONDITION_KEY, "image_id"]
 _GAP, _CAPTION = 6, 14
+_CHOSEN = (
+    "Photographs: the one whose metamers held-out models recognise most often, the middle one of "
+    "those of which they recognise any, and the one that they recognise least."
+)
 _BENEATH = "Beneath each metamer: held-out models that recognise it, of how many. Recognised:"
 
 
@@ -90,7 +94,7 @@ def examples(
     notes = (
         []
         if counts is None
-        else [_BENEATH + f" {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."]
+        else [_CHOSEN, _BENEATH + f" {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."]
     )
     return style.finish(
         grid.facet(

@@ -35,7 +35,6 @@ from metamers.storage import provenance, tables
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 _ENDS = ("", "_low", "_high")
-EXAMPLES = 3  # reference images shown in the figure of examples
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -198,7 +197,8 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
     wanted = set(material.conditions)
     path = next(p for p in material.references if Path(p).stem == name)
     ids, pixels = images.load(path)
-    shown = _spread(ids, EXAMPLES)
+    recognition = material.rows("recognition")
+    shown = _instructive(ids, recognition)
     references = pd.DataFrame(
         {
             "references": name,
@@ -223,7 +223,7 @@ def examples(material: FigureInputs) -> alt.VConcatChart:
         references,
         labels=dict(material.labels) | _image_labels(material.tables["references"]),
         stages=material.stages,
-        recognition=material.rows("recognition"),
+        recognition=recognition,
         flagged=material.flagged,
     )
 
@@ -439,7 +439,17 @@ def _image_labels(references: pd.DataFrame) -> dict[str, str]:
     return {image_id: f"{names[label]} ({image_id})" for image_id, label in pairs}
 
 
-def _spread(ids: Sequence[str], count: int) -> list[str]:
-    ordered = sorted(ids)
-    step = max(1, len(ordered) // count)
-    return ordered[::step][:count]
+def _instructive(ids: Sequence[str], recognition: pd.DataFrame) -> list[str]:
+    """Return the photographs to show, of those whose metamers held-out models judge.
+
+    The one whose metamers they recognise most often, the middle one of those of which they
+    recognise any, and the one that they recognise least; of equals, the first by name.
+    """
+    primary = (recognition["rule"] == "self") & (recognition["label_space"] == "1000")
+    held_out = recognition[primary & ~recognition["member"] & ~recognition["same_weights"]]
+    shares = held_out.groupby("image_id", observed=True)["recognised"].mean().reindex(list(ids))
+    ranked = shares.fillna(0).sort_index().sort_values(ascending=False, kind="stable")
+    some = int((ranked > 0).sum())
+    places = sorted({0, max(some // 2, 1), len(ranked) - 1})
+    names = [str(name) for name in ranked.index]
+    return [names[place] for place in places if place < len(names)]

@@ -74,6 +74,9 @@ _CONFIG = alt.Config(
     ),
 )
 
+# A page shows a figure whole, however narrow the window; its marks stay vectors.
+_FITTING = "<style>.vega-embed svg { max-width: 100%; height: auto; }</style>"
+
 # What Altair says that a layered chart becomes once its size is set.
 Layers = alt.LayerChart | alt.FacetChart
 Body = (
@@ -278,9 +281,10 @@ def save(chart: alt.TopLevelMixin, path_without_suffix: str | Path) -> list[Path
     chart.save(
         str(html),
         inline=True,
-        embed_options={"actions": {"editor": False}},
+        embed_options={"actions": {"editor": False}, "renderer": "svg"},
         json_kwds={"cls": _ScriptSafeEncoder},
     )
+    html.write_text(html.read_text().replace("</head>", f"{_FITTING}</head>", 1))
     return [svg, png, html]
 
 

@@ -53,18 +53,20 @@ def index_of_wnid() -> dict[str, int]:
     return {wnid: index for index, wnid in enumerate(wnids())}
 
 
-def class_name(index: int) -> str:
-    """Return the first English name of a class (WordNet's, by way of timm), for people to read."""
-    return _names()[index]
-
-
 @cache
-def _names() -> tuple[str, ...]:
+def class_names() -> tuple[str, ...]:
+    """Return the first English name of each class (WordNet's, by way of timm), for people."""
     from timm.data import ImageNetInfo
 
-    classes = ImageNetInfo()  # reads its files: 28 ms
-    described = (classes.index_to_description(index, detailed=False) for index in range(CLASSES))
-    return tuple(text.split(",")[0] for text in described)
+    names = ImageNetInfo()
+    return tuple(
+        names.index_to_description(index, detailed=False).split(",")[0] for index in range(CLASSES)
+    )
+
+
+def class_name(index: int) -> str:
+    """Return the name of a class, as `class_names` has it."""
+    return class_names()[index]
 
 
 def most_probable(

@@ -12,7 +12,7 @@ class UnreadableImageError(ValueError):
 
 
 class ImagesError(ValueError):
-    """Reference images cannot be had as the configuration says.
+    """Reference images cannot be prepared as the configuration says.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""One image file into one square of 8-bit RGB, or a refusal that says why."""
+"""Turn an image file into a square of 8-bit RGB, or say why it cannot be one."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _refuse_size(picture: Image.Image, name: str) -> None:
 
 
 def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    """Return the image in RGB; what is transparent is laid on white."""
+    """Return the image in RGB; transparent parts become white."""
     if picture.mode in _SIXTEEN_BIT:
         levels = np.asarray(picture).astype(np.float64) / 65535
         return Image.fromarray(np.rint(levels * 255).astype(np.uint8)).convert("RGB")

@@ -74,7 +74,7 @@ def module_at(network: nn.Module, spec: ModelSpec, stage: str, fraction: float) 
 
 
 class _Stop(Exception):  # noqa: N818  (no error: it ends a forward that has done its work)
-    """Raised by a hook when the stage's activation is there."""
+    """Raised by a hook to end the forward pass once the stage's activation is known."""
 
 
 class Features(nn.Module):
@@ -148,12 +148,12 @@ class ActivationRecorder:
         self.activation: Tensor | None = None
 
     def __enter__(self) -> ActivationRecorder:
-        """Begin to listen."""
+        """Register the hook."""
         self._handle = self._target.register_forward_hook(self._hear)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Cease to listen."""
+        """Remove the hook."""
         self._handle.remove()
 
     def _hear(self, module: nn.Module, arguments: Any, output: Tensor) -> None:  # noqa: ANN401

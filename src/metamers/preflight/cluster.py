@@ -1,4 +1,4 @@
-"""What a run on a cluster or a machine needs, asked for before any job."""
+"""What a run on a cluster or a machine needs, checked before any job."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ClusterError(RuntimeError):
 
 
 def require(executor: str, status_command: str | None, base: Path) -> None:
-    """Stop a run that cannot end well, before its first job.
+    """Refuse, before its first job, a run that would fail.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def require(executor: str, status_command: str | None, base: Path) -> None:
 def slurm_problems(
     site: Site | None, folder: Path, status_command: str | None = "squeue"
 ) -> list[str]:
-    """Return why a SLURM is no place for a run: an empty list if it is one.
+    """Return why a run cannot use this SLURM: an empty list if it can.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def _account_problems(site: Site) -> Iterator[str]:
 
 
 def _refusals(site: Site) -> Iterator[str]:
-    """Yield what SLURM itself says against jobs with and without a GPU."""
+    """Yield SLURM's own reasons against jobs with and without a GPU."""
     account = [f"--account={site.account}"] if site.account else []
     gpus = f"--gpus={site.gpu_type}:1" if site.gpu_type else "--gpus=1"
     for what, partition, more in (
@@ -160,7 +160,7 @@ def _memory_problems(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def _left_jobs(folder: Path) -> Iterator[str]:
-    """Yield a word on jobs of an earlier run, whose work would otherwise be done twice."""
+    """Yield a warning about jobs of an earlier run, whose work would otherwise be done twice."""
     left = slurm.jobs_from(folder)
     if left:
         numbers = " ".join(job.number for job in left)

@@ -64,7 +64,8 @@ class Estimate:
     images, steps
         Images, and steps with a gradient that each of them gets.
     flops, hours
-        In all; hours of one device, None if its speed is not known.
+        In all, with images that fill up the last chunk of a shard; hours of one device, None if its
+        speed is not known.
     memory_bytes
         Of the tensors of a job on the device: weights of all members, kept reference
         activations, and the largest step of a batch.
@@ -92,13 +93,15 @@ def estimate(
     seed = plan.config["seed"]
     of_members = [costs[name, condition.stage] for name in members]
     done = workload.evaluations(settings, len(members), seed)
+    chunk_size = plan.config["engine"]["chunk_size"]
+    computed = workload.computed_images(n_images, len(plan.shards), chunk_size)
     flops, seconds = 0.0, 0.0
     for cost, counts in zip(of_members, done, strict=True):
         step = cost.forward_flops + cost.gradient_flops
-        flops += n_images * (counts.gradients * step + counts.forwards * cost.forward_flops)
+        flops += computed * (counts.gradients * step + counts.forwards * cost.forward_flops)
         if speed:
             in_steps = counts.gradients + counts.forwards * cost.forward_flops / step
-            seconds += n_images * in_steps * speed.seconds[cost.model, cost.stage]
+            seconds += computed * in_steps * speed.seconds[cost.model, cost.stage]
     n_jobs = len(plan.shards)
     return Estimate(
         condition=condition,
@@ -169,8 +172,10 @@ def of_rules(
     """
     jobs = workload.jobs(plan)
     evaluators = plan.config["evaluators"]
-    looks = workload.looks_of_evaluators(plan, counts)
-    references = sum(counts.values()) * sum(whole_flops[name] for name in plan.models)
+    chunk_size = plan.config["engine"]["chunk_size"]
+    computed = {name: workload.computed_images(n, 1, chunk_size) for name, n in counts.items()}
+    looks = workload.looks_of_evaluators(plan, computed)
+    references = sum(computed.values()) * sum(whole_flops[name] for name in plan.models)
     metamers = looks * sum(whole_flops[name] for name in evaluators)
     rows = sum(e.images for e in estimates) * len(evaluators)
     pixels = 3 * plan.config["preprocessing"]["size"] ** 2

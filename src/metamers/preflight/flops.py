@@ -1,4 +1,4 @@
-"""What a step costs: floating-point operations and memory, counted on shapes alone."""
+"""What models cost: floating-point operations and memory, counted on shapes alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from metamers.models import classifier as classifiers
 from metamers.models import stages
+from metamers.models.classifier import Classifier
 from metamers.models.zoo import ModelSpec
 from metamers.synthesis.objective import inversion_loss
 
@@ -56,6 +58,29 @@ class StepCost:
     weight_bytes: int
 
 
+@dataclass(frozen=True)
+class StageCard:
+    """One stage of one model.
+
+    Attributes
+    ----------
+    module
+        Name within the network, whose output is the stage's activation.
+    shape
+        Of the activation of one image, as ``512x28x28``.
+    flops_share
+        Floating-point operations of the forward pass up to and with the module, over those
+        of the whole; multiplications and additions of convolutions, products of matrices and
+        attention, nothing else.
+    """
+
+    model: str
+    stage: str
+    module: str
+    shape: str
+    flops_share: float
+
+
 def step_costs(spec: ModelSpec, depths: Mapping[str, float], side: int) -> list[StepCost]:
     """Return the cost of a step at each stage, without computing anything.
 
@@ -69,42 +94,68 @@ def step_costs(spec: ModelSpec, depths: Mapping[str, float], side: int) -> list[
         Side of the images, in pixels.
     """
     classifier = classifiers.build(spec).to("meta")
-    with FlopCounterMode(display=False) as counter:
-        classifier(blank(side).clone())
+    whole_flops = forward_flops(classifier, side)
     weights = chain(classifier.parameters(), classifier.buffers())
     weight_bytes = sum(tensor.nbytes for tensor in weights)
     found = []
     for stage, fraction in depths.items():
         module = stages.module_at(classifier.network, spec, stage, fraction)
         features = stages.Features(classifier, module)
-        forward_flops, gradient_flops = step_flops(features, side)
+        flops, gradient_flops, activation = _count(features, side, gradient=True)
         cost = StepCost(
             model=spec.name,
             stage=stage,
             module=module,
-            forward_flops=forward_flops,
+            forward_flops=flops,
             gradient_flops=gradient_flops,
-            whole_flops=counter.get_total_flops(),
+            whole_flops=whole_flops,
             peak_bytes=peak_bytes(features, side),
-            activation_bytes=features(blank(side)).nbytes,
+            activation_bytes=activation.nbytes,
             weight_bytes=weight_bytes,
         )
         found.append(cost)
     return found
 
 
-def step_flops(features: nn.Module, side: int) -> tuple[int, int]:
-    """Return the operations of a step on one image: of the forward, and of the gradient.
+def stage_cards(
+    spec: ModelSpec,
+    depths: Mapping[str, float],
+    side: int = 0,
+    classifier: Classifier | None = None,
+) -> list[StageCard]:
+    """Return a card per stage, without computing anything: shapes alone pass through.
 
-    ``features`` is on the device ``meta``.
+    Parameters
+    ----------
+    spec
+        The row.
+    depths
+        Fraction of the depth of each stage.
+    side
+        Side of the images, in pixels; 0: the row's ``input.size``, or 224.
+    classifier
+        The row's network, where it is built already.
     """
-    # A clone, since the counter's hooks refuse a leaf in `torch.autograd.grad`.
-    images = blank(side).clone()
-    with FlopCounterMode(display=False) as counter:
-        activation = features(images)
-        forward = counter.get_total_flops()
-        _gradient(activation, images)
-    return forward, counter.get_total_flops() - forward
+    classifier = classifier or classifiers.build(spec)
+    side = side or own_side(spec)
+    total = forward_flops(classifier, side)
+    result = []
+    for stage, fraction in depths.items():
+        module = stages.module_at(classifier.network, spec, stage, fraction)
+        flops, _, output = _count(stages.Features(classifier, module), side)
+        shape = "x".join(str(length) for length in output.shape[1:])
+        result.append(StageCard(spec.name, stage, module, shape, round(flops / total, 3)))
+    return result
+
+
+def own_side(spec: ModelSpec) -> int:
+    """Return the side of the images that a row's model was published for, in pixels."""
+    return spec.input.get("size", 224)
+
+
+def forward_flops(network: nn.Module, side: int) -> int:
+    """Return the floating-point operations of the forward pass of one image."""
+    return _count(network, side)[0]
 
 
 def peak_bytes(features: nn.Module, side: int) -> int:
@@ -127,6 +178,23 @@ def blank(side: int) -> Tensor:
     counter cannot see into.
     """
     return torch.empty(1, 3, side, side, device="meta", requires_grad=True)
+
+
+def _count(network: nn.Module, side: int, gradient: bool = False) -> tuple[int, int, Tensor]:
+    """Return the operations of the forward pass and of the gradient on one image, and the output.
+
+    The network stays where it is: its tensors' shapes stand in for them.
+    """
+    tensors = chain(network.named_parameters(), network.named_buffers())
+    shapes = {name: tensor.to("meta") for name, tensor in tensors}
+    # A clone, since the counter's hooks refuse a leaf in `torch.autograd.grad`.
+    images = blank(side).clone()
+    with FlopCounterMode(display=False) as counter:
+        output = functional_call(network, shapes, (images,))
+        forward = counter.get_total_flops()
+        if gradient:
+            _gradient(output, images)
+    return forward, counter.get_total_flops() - forward, output
 
 
 def _gradient(activation: Tensor, images: Tensor) -> Tensor:

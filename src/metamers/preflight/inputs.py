@@ -18,7 +18,7 @@ from metamers.preflight import workload
 FEWEST_IMAGES = 3
 
 
-class MissingMaterialError(RuntimeError):
+class MissingInputsError(RuntimeError):
     """Something that the run needs is not there; the message lists all of it."""
 
 
@@ -36,10 +36,10 @@ def missing(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) ->
 
 
 def require(config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raise `MissingMaterialError` if something is missing."""
+    """Raise `MissingInputsError` if something is missing."""
     found = missing(config, rows)
     if found:
-        raise MissingMaterialError(text(found))
+        raise MissingInputsError(text(found))
 
 
 def text(found: Sequence[str]) -> str:

@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 
 from metamers.execution.device_ensemble import DeviceEnsemble, Features, to_device
-from metamers.execution.runner import ExecutionSettings, prepare_features
+from metamers.execution.loading import prepare_features
+from metamers.execution.settings import ExecutionSettings
 from metamers.models.weights.row import WeightsRow
 from metamers.models.zoo import ModelSpec
 from metamers.preflight.estimates import Speed
 from metamers.preflight.flops import StepCost
 from metamers.synthesis import settings as recipes
-from metamers.synthesis.chunks import pad
+from metamers.synthesis.chunks import pad, padded_rows
 from metamers.synthesis.settings import Bound, SynthesisSettings
 from metamers.synthesis.solver import synthesize
 from metamers.synthesis.state import State
@@ -60,11 +61,12 @@ def probe(
         Of the images of a batch.
     """
     images = noise(n_images, side)
+    computed = len(padded_rows(n_images, engine.chunk_size))
     seconds = {}
     for model, stage in costs:
         features = untrained(specs[model], stage, depths[stage], engine, images)
         per_step = seconds_per_step({model: features}, images, engine, TURNS)
-        seconds[model, stage] = per_step / n_images
+        seconds[model, stage] = per_step / computed
     per_flop = fmean(
         seconds[key] / (cost.forward_flops + cost.gradient_flops) for key, cost in costs.items()
     )
@@ -109,9 +111,9 @@ def seconds_per_step(
     settings = _settings((turns + 1) * n_models)
     plan, _ = recipes.turns(settings, n_models, seed=0)
     chunk = pad(images[: engine.chunk_size], engine.chunk_size)
-    crew = DeviceEnsemble.of(features, chunk, engine, [turn.models for turn in plan])
-    places = crew.places(n_images)
-    clock = time.perf_counter if crew.device.type == "cuda" else time.process_time
+    ensemble = DeviceEnsemble.prepare(features, chunk, engine, [turn.models for turn in plan])
+    places = ensemble.places(n_images)
+    clock = time.perf_counter if ensemble.device.type == "cuda" else time.process_time
     marks: list[float] = []
 
     def on_turn(state: State) -> None:
@@ -119,14 +121,14 @@ def seconds_per_step(
         marks.append(clock())
 
     synthesize(
-        crew.functions,
-        to_device(images, crew.device, crew.choices.channels_last),
+        ensemble.functions,
+        to_device(images, ensemble.device, ensemble.choices.channels_last),
         [str(index) for index in range(n_images)],
         Bound(),
         settings,
         on_turn=on_turn,
         places=places,
-        graphs=crew.graphs(places),
+        graphs=ensemble.graphs(places),
         chunk_size=engine.chunk_size,
     )
     return (marks[-1] - marks[n_models - 1]) / (turns * n_models * STEPS_PER_TURN)

@@ -74,6 +74,22 @@ def _image_count(config: Mapping[str, Any], name: str) -> int:
     return len(sampling.draw(sources.candidates(config["data"]), draw, config["seed"], name))
 
 
+def computed_images(n_images: int, n_shards: int, chunk_size: int) -> int:
+    """Return how many images are computed for some: each shard's last chunk is filled up.
+
+    Parameters
+    ----------
+    n_images
+        The images.
+    n_shards
+        Jobs that share them; every n-th image belongs to one (`metamers.execution.runner.deal`).
+    chunk_size
+        Images that a network is given at a time.
+    """
+    sizes = [len(range(shard, n_images, n_shards)) for shard in range(n_shards)]
+    return sum(-(-size // chunk_size) * chunk_size for size in sizes)
+
+
 def jobs(plan: Plan) -> dict[str, int]:
     """Return the number of jobs of each rule of the workflow, for a run from the beginning."""
     return {
@@ -91,6 +107,7 @@ def jobs(plan: Plan) -> dict[str, int]:
         **({"tabulate_agreement": 1} if plan.measures_agreement else {}),
         "compare_with_paper": 1,
         "draw_figures": 1,
+        "draw_gallery": 1,
         "verify_results": 1,
     }
 

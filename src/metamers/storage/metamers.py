@@ -106,6 +106,12 @@ def load(paths: str | Path | Sequence[str | Path]) -> Metamers:
     )
 
 
+def notes_of(path: str | Path) -> dict[str, Any]:
+    """Return a file's notes, without its images."""
+    with safe_open(path, framework="pt") as file:
+        return dict(json.loads(file.metadata()["notes"]))
+
+
 def content_digest(metamers: Metamers) -> str:
     """Return a hash of the images that are evaluated, and of their ids."""
     digest = hashlib.sha256(json.dumps(list(metamers.image_ids)).encode())

@@ -344,7 +344,8 @@ PAPER_COMPARISON = Table(
 HUMAN_ALIGNMENT = Table(
     "human_alignment",
     "What people and what other networks recognise in the same metamers, as Feather et al. (2023) "
-    "published it: shares of 16 categories answered rightly.",
+    "published it: shares of 16 categories answered rightly. In `people/`, those of the run's own "
+    "people follow (docs/experiment.md).",
     pa.schema(
         [
             column("experiment", pa.string(), "vision experiment of the study, by its number"),

@@ -89,7 +89,7 @@ class ModelObjective:
     chunk_size: int = CHUNK_SIZE
 
     @classmethod
-    def of(
+    def prepare(
         cls,
         features: Activations,
         references: Tensor,

@@ -179,5 +179,7 @@ def _objectives(
 ) -> Iterator[ModelObjective]:
     for name, function in features.items():
         raise_if_stopped(stop)
-        target = ModelObjective.of(function, references, places.get(name, "device"), chunk_size)
+        target = ModelObjective.prepare(
+            function, references, places.get(name, "device"), chunk_size
+        )
         yield capture_gradient(target) if name in graphs else target

@@ -17,7 +17,7 @@ def activations(seed, n=6, features=40):
 
 def null_of(rows):
     names = [f"image{k}" for k in range(len(rows))]
-    return ReferenceDistances.of(as_source(rows), names).null
+    return ReferenceDistances.measure(as_source(rows), names).null
 
 
 def test_spearman_is_that_of_scipy_with_ties():

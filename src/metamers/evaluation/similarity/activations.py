@@ -54,7 +54,7 @@ class ReferenceDistances:
     null: Null
 
     @classmethod
-    def of(cls, source: Source, image_ids: Sequence[str]) -> ReferenceDistances:
+    def measure(cls, source: Source, image_ids: Sequence[str]) -> ReferenceDistances:
         """Measure the references of a draw; crops of one photograph are not unrelated."""
         n, photographs = len(image_ids), crops.photographs(image_ids)
         pairs = distances.pair_distances(source, n)

@@ -201,7 +201,7 @@ def _place(weights: WeightsRow, cache: Path) -> str:
 
 
 def size_text(weights: WeightsRow) -> str:
-    """Return a file's size in MB (10^6 bytes), after ``~`` where it is only about that."""
+    """Return a file's size in MB (10^6 bytes), with ``~`` before an approximate one."""
     size = weights.size or weights.size_about
     return f"{'' if weights.size else '~'}{size / 1e6:.1f} MB" if size else "unknown"
 

@@ -1,4 +1,4 @@
-"""Converters for checkpoints whose names or layout cannot be told in a row of the zoo."""
+"""Converters for checkpoints whose names or layout cannot be described in a row of the zoo."""
 
 from __future__ import annotations
 

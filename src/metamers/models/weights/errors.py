@@ -38,12 +38,12 @@ class UnsafePickleError(WeightsError):
 
 
 class UnreadableFileError(WeightsError):
-    """A file is none of the formats that are read."""
+    """A file has none of the formats that can be read."""
 
 
 class RenamedKeysError(WeightsError):
-    """A checkpoint's names are not the architecture's, after its row's layout."""
+    """The names in a checkpoint are not the architecture's, even with the row's layout applied."""
 
 
 class OtherArchitectureError(WeightsError):
-    """A checkpoint's shapes are those of another architecture."""
+    """The shapes in a checkpoint are those of another architecture."""

@@ -77,7 +77,7 @@ def record(path: Path, name: str, pin: Pin, guards: Path) -> None:
 
 
 def remove_unverified(path: Path, name: str, guards: Path) -> None:
-    """Remove a pin for which nobody but the first use vouched; others stay."""
+    """Remove a pin that was recorded at first use; one that a source vouches for stays."""
     with _held(path, guards):
         pins = read(path)
         if name in pins and pins[name].recorded == FIRST_USE:

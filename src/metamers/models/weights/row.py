@@ -36,7 +36,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class WeightsRow:
-    """Where a model's weights come from, and how to know that they are the right ones.
+    """Where a model's weights come from, and how to recognise the right ones.
 
     Attributes
     ----------

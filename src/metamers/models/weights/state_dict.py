@@ -136,7 +136,7 @@ def _refuse_zip_bomb(path: Path) -> None:
 
 
 def _unpickling_error(path: Path, message: str) -> WeightsError:
-    """Return our error for torch's, which tells only sometimes what the pickle asked for."""
+    """Return our error for torch's, which does not always say what the pickle asked for."""
     asked = re.findall(r"GLOBAL (\S+)", message)[:1] or [
         name
         for name in restricted_pickle.names_in(_pickle_of(path))
@@ -302,7 +302,7 @@ def _refuse_other_numbers(
 
 
 def _shown(content: object) -> str:
-    """Return what something is, without its values, which a made-up file has chosen."""
+    """Describe something without its values, which a malicious file may have chosen."""
     if isinstance(content, Mapping):
         names = [name[:80] if isinstance(name, str) else type(name).__name__ for name in content]
         return f"a mapping of {len(content)} entries, {names[:SHOWN]}"

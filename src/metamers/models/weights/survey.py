@@ -1,4 +1,4 @@
-"""The weights of many models at once: what is there, what is missing, fetch all."""
+"""The weights of many models at once: list what is there and what is missing; fetch all."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def contents(
 
 
 def refuse_shared_names(rows: Mapping[str, WeightsRow]) -> None:
-    """Refuse two models whose files would have one name in the cache and are not the same.
+    """Refuse models whose different files would have the same name in the cache.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Is a file the one that a row means? By first bytes, end, size and sha256; else set it aside."""
+"""Check that a file is the one that a row means: its first bytes, end, size and sha256."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WEB_PAGE_STARTS = (b"<!doctype", b"<html", b"<head", b"<?xml", b"<script")
 
 @dataclass(frozen=True)
 class Stamp:
-    """A file that was hashed: as long as its size and time stay, its sha256 does."""
+    """The sha256 of a file, valid as long as its size and time of modification stay the same."""
 
     path: str
     size: int
@@ -157,7 +157,7 @@ def set_aside(path: Path, reason: str, cache: Path) -> Path:
 
 @contextmanager
 def setting_aside(path: Path, cache: Path) -> Iterator[None]:
-    """Set a file of the cache aside if the block finds it wrong; the same error goes on.
+    """Set a file of the cache aside if the block finds it wrong, and raise the error again.
 
     Files outside the cache, those of the user or of an installed package, stay where they are.
 
