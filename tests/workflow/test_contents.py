@@ -12,6 +12,7 @@ import yaml
 from fixtures import ROOT
 from safetensors.torch import save_file
 
+from metamers.config import validation
 from metamers.images import sources
 from metamers.storage import tables
 
@@ -75,17 +76,16 @@ def workplace(tmp_path):
         write_weights(tmp_path / f"{name}.safetensors", seed)
     rows = {name: row(tmp_path / f"{name}.safetensors") for name in ("made_for", "judge")}
     (tmp_path / "zoo.yaml").write_text(yaml.safe_dump(rows))
-    experiment = {"references": "photographs", "recipes": ["main"], "model_sets": ["own"]}
+    default = validation.read([SMALL], ROOT / "config/config.yaml")
+    main = {"references": "photographs", "recipes": ["main"], "model_sets": ["own"]}
+    main |= {"stages": ["early"], "bounds": ["unbounded"]}
     config = {
         "zoo": str(tmp_path / "zoo.yaml"),
         "data": {"source": "folder", "path": str(pictures)},
         "preprocessing": {"size": 32},
         "model_sets": {"own": ["made_for"]},
         "evaluators": ["made_for", "judge"],
-        "experiments": {
-            "main": experiment | {"stages": ["early"], "bounds": ["unbounded"]},
-            "bounds": None, "mixed": None,
-        },
+        "experiments": dict.fromkeys(default["experiments"]) | {"main": main},
         "evaluation": {"feature_networks": []},
         "shards": 1,
     }  # fmt: skip
