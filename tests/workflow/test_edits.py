@@ -23,10 +23,11 @@ pytestmark = pytest.mark.workflow
 
 ALL = "METAMERS_ALL_EDITS" in os.environ
 TABLES = {"tabulate_recognizability", "tabulate_measurements", "compare_with_paper"}
-EVALUATION = {"evaluate_models", "measure_images"}
+EVALUATION = {"evaluate_models", "measure_images", "measure_baselines"}
 ANSWERS = {"predict_references", "check_accuracy"}
 SYNTHESIS = {"synthesize_metamers"} | EVALUATION
-EVERYTHING = {"prepare_references", "fetch_weights"} | ANSWERS | SYNTHESIS
+IMAGES = {"prepare_references", "prepare_null_pool"}
+EVERYTHING = IMAGES | {"fetch_weights"} | ANSWERS | SYNTHESIS
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _note(name: str) -> Callable[..., None]:
     return lambda config, rows: rows[name]["weights"].update(note="None that matters")
 
 
-JUDGED = {"fetch_weights", "evaluate_models"} | ANSWERS
+JUDGED = {"fetch_weights", "evaluate_models", "measure_baselines"} | ANSWERS
 EDITS = {
     "evaluator added": Edit("evaluator", _evaluators("a", "b", "c", "d"), JUDGED),
     "evaluator changed": Edit("evaluator", _evaluators("a", "b", "d"), JUDGED),
@@ -100,7 +101,7 @@ EDITS = {
     "label removed": Edit("labels", lambda config, rows: config.pop("set_labels"), set()),
     "crop": Edit("preprocessing", _key("preprocessing", "crop", value=0.8), EVERYTHING),
     "size": Edit("preprocessing", _key("preprocessing", "size", value=72), EVERYTHING),
-    "weights of a member": Edit("weights", _weights("a"), EVERYTHING - {"prepare_references"}),
+    "weights of a member": Edit("weights", _weights("a"), EVERYTHING - IMAGES),
     "weights of a judge": Edit("weights", _weights("c"), JUDGED),
     "note on weights": Edit("weights", _note("a"), set()),
 }  # fmt: skip

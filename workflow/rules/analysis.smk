@@ -51,6 +51,14 @@ rule tabulate_recognizability:
 
 rule tabulate_measurements:
     input:
+        **{
+            name: expand(
+                f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet",
+                batch=plan.batches,
+                evaluators=plan.evaluator_groups,
+            )
+            for name in plan.similarity_files
+        },
         image_metrics=expand(
             f"{RUN}/measurements/image_metrics/{{batch}}.parquet", batch=plan.batches
         ),
@@ -69,24 +77,16 @@ rule tabulate_measurements:
             batch=plan.batches,
             evaluators=plan.evaluator_groups,
         ),
-        **{
-            name: expand(
-                f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet",
-                batch=plan.batches,
-                evaluators=plan.evaluator_groups,
-            )
-            for name in plan.similarity_files
-        },
         metamers=plan.of_all(f"{RUN}/metamers/{{condition}}/{{shard}}.safetensors"),
         traces=plan.of_all(f"{RUN}/traces/{{condition}}/{{shard}}.parquet"),
     output:
+        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.similarities},
         image_metrics=f"{RUN}/tables/image_metrics.parquet",
         similarity=f"{RUN}/tables/similarity.parquet",
         likeness=f"{RUN}/tables/likeness.parquet",
         power=f"{RUN}/tables/power.parquet",
         optimisation=f"{RUN}/tables/optimisation.parquet",
         traces=f"{RUN}/tables/traces.parquet",
-        **{name: f"{RUN}/tables/{name}.parquet" for name in plan.similarities},
     log:
         f"{LOGS}/tabulate_measurements.log",
     conda:

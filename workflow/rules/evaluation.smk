@@ -54,7 +54,8 @@ rule measure_baselines:
     input:
         pool=f"{RUN}/null_pool/images.safetensors",
         references=expand(
-            f"{RUN}/references/{{references}}.safetensors", references=plan.reference_sets
+            f"{RUN}/references/{{references}}.safetensors",
+            references=plan.reference_sets,
         ),
         weights=plan.of_group(f"{RUN}/weights/{{model}}.json"),
     output:
@@ -84,14 +85,14 @@ rule evaluate_models:
             model=plan.evaluator_groups[wildcards.evaluators],
         ),
     output:
-        predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
-        similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
-        likeness=f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
-        power=f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
         **{
             name: f"{RUN}/measurements/{name}/{{batch}}/{{evaluators}}.parquet"
             for name in plan.similarity_files
         },
+        predictions=f"{RUN}/predictions/metamers/{{batch}}/{{evaluators}}.parquet",
+        similarity=f"{RUN}/measurements/similarity/{{batch}}/{{evaluators}}.parquet",
+        likeness=f"{RUN}/measurements/likeness/{{batch}}/{{evaluators}}.parquet",
+        power=f"{RUN}/measurements/power/{{batch}}/{{evaluators}}.parquet",
     log:
         f"{LOGS}/evaluate_models/{{batch}}/{{evaluators}}.log",
     conda:
