@@ -190,8 +190,6 @@ def _shown(plan: Plan, rule: str) -> dict[str, Any]:
     return {
         "revision": revisions.FIGURES if drawn else revisions.ANALYSIS,
         "config": config,
-        # Sets and recipes stand in figures and on pages in this order.
-        "order": {name: list(config[name]) for name in ("model_sets", "recipes", "experiments")},
         "zoo": _rows(plan),
     }
 
