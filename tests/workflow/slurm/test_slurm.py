@@ -168,7 +168,9 @@ def test_jobs_get_what_profile_and_site_file_say(first_wave):
     gpu = "gres:gpu:fake:1"
     assert asked == {
         ("rule_prepare_references", "cpu", None, "02:00:00", "8000M"): 1,
+        ("rule_prepare_null_pool", "cpu", None, "01:00:00", "8000M"): 1,
         ("rule_predict_references", "gpu", gpu, "01:00:00", "16000M"): 4,
+        ("rule_measure_baselines", "gpu", gpu, "01:00:00", "16000M"): 1,
         ("rule_synthesize_metamers", "gpu", gpu, "04:00:00", "16000M"): 4,
         ("group_evaluation_evaluate_models", "gpu", gpu, "01:00:00", "16000M"): 1,
         ("group_measurement_measure_images", "cpu", None, "02:00:00", "8000M"): 1,
