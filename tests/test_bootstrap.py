@@ -129,6 +129,19 @@ def test_pooled_interval_of_one_table_is_the_crossed_one():
     assert (found.low, found.high) == bootstrap.crossed_interval(values, generator(2))
 
 
+def test_pooled_mean_leaves_out_what_does_not_count():
+    values = generator(3).random((4, 30))
+    values[1, :10], values[2, 5:] = np.nan, np.nan
+    families = {"a": "x", "b": "x", "c": "y", "d": "y"}
+    found = bootstrap.pooled([(tuple("abcd"), values)], generator(2), families=families)
+    expected = [np.nanmean(values[:2]), np.nanmean(values[2:])]
+    assert found.mean == pytest.approx(np.mean(expected))
+    assert found.low < found.mean < found.high
+    np.testing.assert_allclose(found.shares, np.nanmean(values, axis=1))
+    values[3] = np.nan
+    assert bootstrap.pooled([(tuple("abcd"), values)], generator(2)).n_evaluators == 3
+
+
 def test_pooled_tables_must_be_of_the_same_images():
     with pytest.raises(ValueError, match=r"tables of one set of images are pooled; met were"):
         bootstrap.pooled([(("a",), np.ones((1, 3))), (("a",), np.ones((1, 4)))], generator())

@@ -98,8 +98,8 @@ class Pooled:
         Ends of the 95 % interval; images and evaluators are resampled, the same in all tables.
         Of nothing but ones or zeros it is Wilson's for the number of images, for differences
         to both sides.
-    n_evaluators
-        Evaluators of any table.
+    evaluators
+        Names of the evaluators of any table.
     fewest_evaluators
         Evaluators of the table that has the fewest.
     """
@@ -109,9 +109,14 @@ class Pooled:
     high: float
     shares: Array
     n_tables: int
-    n_evaluators: int
+    evaluators: tuple[str, ...]
     fewest_evaluators: int
     n_images: int
+
+    @property
+    def n_evaluators(self) -> int:
+        """Return the number of evaluators of any table."""
+        return len(self.evaluators)
 
 
 def pooled(
@@ -127,7 +132,8 @@ def pooled(
     Parameters
     ----------
     tables
-        The names of a table's evaluators, and its values, shape (evaluators, images).
+        The names of a table's evaluators, and its values, shape (evaluators, images); NaN
+        where an evaluator does not count for an image.
     differences
         The values are differences from -1 to 1, not shares: where all are 0, the true mean may
         lie on either side.
@@ -139,47 +145,62 @@ def pooled(
     if len(shapes) != 1:
         raise ValueError(f"tables of one set of images are pooled; met were {shapes} images")
     every = sorted({name for names, _ in tables for name in names})
-    total, times = np.zeros((len(every), shapes.pop())), np.zeros(len(every))
+    total, times = (np.zeros((len(every), min(shapes))) for _ in range(2))
     for names, values in tables:
         at = np.searchsorted(every, list(names))
-        total[at] += values
-        times[at] += 1
-    shares = np.concatenate([values.mean(axis=1, dtype=np.float64) for _, values in tables])
-    means = total / times[:, None]
-    family = [families[name] if families else "" for name in every]
-    of_family = [np.flatnonzero(np.array(family) == name) for name in dict.fromkeys(family)]
-    mean = np.mean([np.average(means[of].mean(axis=1), weights=times[of]) for of in of_family])
-    if differences and not means.any():
-        low, high = crossed_change_interval(means, generator)
-    elif means.min() == means.max() and means.min() in (0, 1):
-        low, high = crossed_share_interval(means, generator)
-    else:
-        groups = [(means[of], times[of]) for of in of_family]
-        low, high = _clustered_interval(groups, generator, resamples)
-    fewest = min(len(names) for names, _ in tables)
+        total[at] += np.nan_to_num(values)
+        times[at] += ~np.isnan(values)
+    family = np.array([families[name] if families else "" for name in every])
+    known = times.any(axis=1)
+    groups = [
+        (total[of], times[of])
+        for name in dict.fromkeys(family[known].tolist())
+        for of in [known & (family == name)]
+    ]
+    mean = float(np.mean([sums.sum() / counts.sum() for sums, counts in groups]))
+    values = total[times > 0] / times[times > 0]
     n = total.shape[1]
-    return Pooled(float(mean), low, high, shares, len(tables), len(every), fewest, n)
+    if differences and not values.any():
+        low, high = crossed_change_interval(np.zeros((1, n)), generator)
+    elif values.min() == values.max() and values.min() in (0, 1):
+        low, high = crossed_share_interval(np.full((1, n), values.min()), generator)
+    else:
+        low, high = _clustered_interval(groups, generator, resamples)
+    shares = [
+        np.nansum(values, axis=1, dtype=np.float64) / (~np.isnan(values)).sum(axis=1)
+        for names, values in tables
+        for values in [values[~np.isnan(values).all(axis=1)]]
+    ]
+    fewest = min(len(rows) for rows in shares)
+    judges = tuple(np.array(every)[known].tolist())
+    return Pooled(mean, low, high, np.concatenate(shares), len(tables), judges, fewest, n)
 
 
 def _clustered_interval(
     groups: Sequence[tuple[Array, Array]], generator: np.random.Generator, resamples: int
 ) -> tuple[float, float]:
-    """Return the interval of the mean of groups' weighted means; one group is never drawn twice.
+    """Return the interval of the mean of groups' means; one group is never drawn twice.
 
     Parameters
     ----------
     groups
-        Values of shape (evaluators, images), and weights of shape (evaluators,).
+        Sums of values, and how many each is of: both of shape (evaluators, images). A resample
+        in which a group has no value is left out.
     """
     k = len(groups)
     chosen = resample_counts(k, resamples, generator) if k > 1 else np.ones((resamples, 1))
-    drawn = [resample_counts(len(weights), resamples, generator) * weights for _, weights in groups]
+    drawn = [resample_counts(len(sums), resamples, generator) for sums, _ in groups]
     images = resample_counts(groups[0][0].shape[1], resamples, generator)
-    means = [
-        ((counts @ table) * images).sum(axis=1) / counts.sum(axis=1) / table.shape[1]
-        for counts, (table, _) in zip(drawn, groups, strict=True)
-    ]
-    low, high = np.quantile((chosen * np.stack(means, axis=1)).sum(axis=1) / k, TAILS)
+    sums, counts = (
+        np.stack(
+            [((d @ g[part]) * images).sum(axis=1) for d, g in zip(drawn, groups, strict=True)],
+            axis=1,
+        )
+        for part in (0, 1)
+    )
+    filled = (counts > 0).all(axis=1)
+    means = (chosen * sums / np.where(counts > 0, counts, 1))[filled].sum(axis=1) / k
+    low, high = np.quantile(means, TAILS)
     return float(low), float(high)
 
 

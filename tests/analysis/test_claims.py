@@ -2,79 +2,13 @@
 
 import pandas as pd
 import pytest
-from judged import recognition
+from judged_runs import EMBEDDED, MODELS, SETS, SHARES, evidence, plan
 
-from metamers.analysis import claim_effects, claims
-from metamers.analysis.claim_effects import Effect, RunResults
-from metamers.config.plan import Condition, Plan
-from metamers.models.weights.row import WeightsRow
-from metamers.models.zoo import ModelSpec
+from metamers.analysis import claim_effects, claims, claims_page, image_effects, verdicts
+from metamers.analysis.run_results import Effect, RunResults
+from metamers.config.plan import Condition
 from metamers.storage import tables
 from metamers.storage.provenance import RANDOM_WEIGHTS
-
-SETS = {
-    "single": ["c1"],
-    "cnn": ["c1", "c2"],
-    "robust": ["r1", "r2"],
-    "transformers": ["t1", "t2"],
-}
-MODELS = ("c1", "c2", "r1", "r2", "t1", "t2", "e1", "e2", "e3")
-EMBEDDED = {"single": ["c1"], "cnn": ["c1", "c2"]}
-
-
-def spec(name):
-    family = {"t": "transformer"}.get(name[0], "cnn")
-    training = "robust" if name[0] == "r" else "standard"
-    weights = WeightsRow("random")
-    return ModelSpec(name, name, family, training, "own:none", 0, (), None, weights)
-
-
-def plan(sets, radius="8/255"):
-    bounds = {
-        "unbounded": {"norm": "linf", "center": "initial", "radius": 10000},
-        "small": {"norm": "linf", "center": "initial", "radius": radius},
-    }
-    axes = {"references": "photographs", "recipes": ["main"]}
-    main = axes | {
-        "kind": "model_sets",
-        "model_sets": list(sets),
-        "stages": ["early", "late"],
-        "bounds": ["unbounded"],
-    }
-    few = {"model_sets": ["cnn"], "stages": ["late"], "bounds": list(bounds)}
-    config = {
-        "seed": 0,
-        "random_weights": False,
-        "stages": {"early": 0.2, "late": 0.8},
-        "bounds": bounds,
-        "evaluators": list(MODELS),
-        "experiments": {"main": main, "bounds": axes | few | {"kind": "bounds"}},
-    }
-    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()}, {})
-
-
-def evidence(shares, sets=SETS, n_images=40, **found):
-    """Return what a run with these shares by set, stage and bound, alike for all models, says."""
-    made = plan(sets)
-    by_condition = {
-        c: dict.fromkeys(MODELS, shares[c.model_set, c.stage, c.bound]) for c in made.conditions
-    }
-    judged = recognition(by_condition, sets, n_images)
-    zoo = {name: spec(name) for name in MODELS}
-    return RunResults.of(made, zoo, {"recognition": judged} | found)
-
-
-SHARES = {
-    ("single", "early", "unbounded"): 0.3,
-    ("single", "late", "unbounded"): 0.1,
-    ("cnn", "early", "unbounded"): 0.7,
-    ("cnn", "late", "unbounded"): 0.9,
-    ("robust", "early", "unbounded"): 0.5,
-    ("robust", "late", "unbounded"): 0.9,
-    ("transformers", "early", "unbounded"): 0.4,
-    ("transformers", "late", "unbounded"): 0.2,
-    ("cnn", "late", "small"): 0.1,
-}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +50,7 @@ def test_bound_is_compared_with_none_by_all_models(run):
 
 
 def test_bound_of_another_radius_is_not_the_claims(run):
-    other = RunResults(plan(SETS, 0.3), run.zoo, run.recognised, *[pd.DataFrame()] * 3)
+    other = RunResults(plan(SETS, 0.3), run.zoo, run.recognised, "held_out", *[pd.DataFrame()] * 5)
     assert claim_effects.bound_loss(other) == "no bound of 8/255 beside a wider one"
 
 
@@ -134,7 +68,7 @@ NATURAL = {"robust": [0.9, 0.8, 0.7], "cnn": [0.5, 0.3, 0.3], "transformers": [0
 
 
 def test_naturalness_is_compared_image_by_image():
-    found = claim_effects.naturalness(evidence(SHARES, image_metrics=metrics(NATURAL)))
+    found = image_effects.naturalness(evidence(SHARES, image_metrics=metrics(NATURAL)))
     assert found.value == pytest.approx((0.5 + 0.5 + 0.5) / 3)
     assert (found.low, found.high) == pytest.approx((0.5, 0.5))
 
@@ -142,14 +76,14 @@ def test_naturalness_is_compared_image_by_image():
 def test_naturalness_of_other_conditions_does_not_count():
     rows = metrics(NATURAL)
     more = pd.concat([rows, rows.assign(bound="small", value=0.0)])
-    assert claim_effects.naturalness(evidence(SHARES, image_metrics=more)).value == pytest.approx(
+    assert image_effects.naturalness(evidence(SHARES, image_metrics=more)).value == pytest.approx(
         0.5
     )
 
 
 def test_metric_that_was_not_computed_gives_its_reason():
     rows = metrics({"robust": [None], "cnn": [None]}, "not computed: weights missing")
-    found = claim_effects.naturalness(evidence(SHARES, image_metrics=rows))
+    found = image_effects.naturalness(evidence(SHARES, image_metrics=rows))
     assert found == "CLIP-IQA: not computed: weights missing"
 
 
@@ -167,7 +101,7 @@ def power(sizes, sd=0.02, photographs=400):
 
 
 def test_spread_is_that_of_80_images():
-    found = claim_effects.spread(evidence(SHARES, power=power([40, 80, 400])))
+    found = image_effects.spread(evidence(SHARES, power=power([40, 80, 400])))
     assert found.value == pytest.approx(0.02 * 5)
     assert found.n == "18 of 18 divergences, 9 evaluators, 400 images"
 
@@ -176,41 +110,41 @@ def test_divergences_without_room_to_spread_do_not_count():
     rows = power([80])
     rows.loc[rows["evaluator"].isin(MODELS[2:]), "mean"] = 0.999
     rows.loc[rows["evaluator"] == MODELS[0], "mean"] = 0.01
-    found = claim_effects.spread(evidence(SHARES, power=rows))
+    found = image_effects.spread(evidence(SHARES, power=rows))
     assert found.value == pytest.approx(0.04)  # the second model's
     assert found.n.startswith("2 of 18 divergences, 1 evaluators")
-    assert "every divergence is near 0 or 1" in claim_effects.spread(
+    assert "every divergence is near 0 or 1" in image_effects.spread(
         evidence(SHARES, power=rows.assign(mean=1.0))
     )
 
 
 def test_interval_of_spread_holds_those_of_its_cells():
     rows = power([80]).assign(sd=0.02, sd_low=0.018, sd_high=0.026)
-    found = claim_effects.spread(evidence(SHARES, power=rows))
+    found = image_effects.spread(evidence(SHARES, power=rows))
     assert (found.low, found.value, found.high) == pytest.approx((0.018, 0.02, 0.026))
 
 
 def test_spread_says_that_images_are_crops():
-    found = claim_effects.spread(evidence(SHARES, power=power([80], photographs=20)))
+    found = image_effects.spread(evidence(SHARES, power=power([80], photographs=20)))
     assert found.n.endswith("400 images of 20 photographs")
 
 
 def test_spread_needs_twice_80_images():
-    assert "fewer than 160 images" in claim_effects.spread(evidence(SHARES, power=power([20, 40])))
-    assert claim_effects.spread(evidence(SHARES)).startswith("no experiment of kind 'power'")
+    assert "fewer than 160 images" in image_effects.spread(evidence(SHARES, power=power([20, 40])))
+    assert image_effects.spread(evidence(SHARES)).startswith("no experiment of kind 'power'")
 
 
 def test_random_weights_decide_no_claim():
     run = evidence(SHARES)
     run.plan.config["random_weights"] = True
-    judged = claims.judge(run)
+    judged = verdicts.judge(run)
     of_run = judged["claim"].isin([claim.name for claim in claims.CLAIMS if claim.of_run])
     assert of_run.sum() == len(claims.CLAIMS) - 1
-    assert set(judged.loc[of_run, "verdict"]) == {claims.UNTESTABLE}
+    assert set(judged.loc[of_run, "verdict"]) == {verdicts.UNTESTABLE}
     assert set(judged.loc[of_run, "reason"]) == {"the weights are random"}
     stamp = {"run": "check", "weights": RANDOM_WEIGHTS}
-    assert RANDOM_WEIGHTS in claims.markdown(judged, stamp)
-    assert RANDOM_WEIGHTS not in claims.markdown(judged, {"run": "quick", "weights": "other"})
+    assert RANDOM_WEIGHTS in claims_page.markdown(judged, stamp)
+    assert RANDOM_WEIGHTS not in claims_page.markdown(judged, {"run": "quick", "weights": "other"})
 
 
 def test_coefficient_of_robust_members_is_taken_from_the_regression():
@@ -218,11 +152,11 @@ def test_coefficient_of_robust_members_is_taken_from_the_regression():
     row |= {"coefficient": 0.2, "low": 0.1}
     row |= {"high": 0.3, "n": 40, "status": "estimated"}
     table = pd.DataFrame([row])
-    assert claim_effects.robust_members(evidence(SHARES, mixed_regression=table)) == Effect(
+    assert image_effects.of_members(evidence(SHARES, mixed_regression=table), "robust") == Effect(
         0.2, 0.1, 0.3, "40 mixed sets"
     )
     table = table.assign(status="not estimable: no set differs in it")
-    assert claim_effects.robust_members(evidence(SHARES, mixed_regression=table)) == (
+    assert image_effects.of_members(evidence(SHARES, mixed_regression=table), "robust") == (
         "share of robust members: not estimable: no set differs in it"
     )
 
@@ -239,51 +173,98 @@ def test_coefficient_of_robust_members_is_taken_from_the_regression():
     ],
 )
 def test_verdict_is_that_of_the_whole_interval(low, high, confirms, expected):
-    assert claims.verdict(Effect(0.0, low, high, ""), confirms, 0.0) == expected
+    assert verdicts.verdict(Effect(0.0, low, high, ""), confirms, 0.0) == expected
+
+
+def test_p_value_is_small_where_the_interval_leaves_the_threshold_out():
+    assert verdicts.p_value(Effect(0.2, 0.1, 0.25, ""), 0.1) == pytest.approx(0.05)
+    assert verdicts.p_value(Effect(0.2, 0.1, 0.25, ""), 0.25) == pytest.approx(0.05)
+    assert verdicts.p_value(Effect(0.2, 0.1, 0.3, ""), 0.0) < 0.001
+    assert verdicts.p_value(Effect(0.2, 0.1, 0.3, ""), 0.2) == 1.0
+
+
+def test_verdict_that_many_claims_make_likely_is_none(run, monkeypatch):
+    weak = claims.Claim("weak", "", "", "", lambda _: Effect(0.2, 0.01, 0.4, "n"))
+    empty = claims.Claim("empty", "", "", "", lambda _: Effect(0.0, -0.2, 0.2, "n"))
+    monkeypatch.setattr(verdicts, "CLAIMS", (weak, empty))
+    row = verdicts.judge(run).iloc[0]
+    assert row["p_value"] < 0.05 < row["p_adjusted"]
+    assert row["verdict"] == "undecided"
+    assert row["reason"].endswith("after Holm's correction")
+    monkeypatch.setattr(verdicts, "CLAIMS", (weak,))
+    assert verdicts.judge(run)["verdict"].item() == "confirmed"
+
+
+def test_page_names_members_whose_metamers_are_none(run):
+    row = dict.fromkeys((*tables.CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
+    row |= {"share": 0.35, "kept": 0.4, "beyond_spearman": 1.0, "beyond_snr": 0.9}
+    success = pd.DataFrame([row | {"are_metamers": False}, row | {"are_metamers": True}])
+    page = claims_page.markdown(verdicts.judge(run), {"run": "quick"}, None, success)
+    assert "1 of 2 pairs of a condition\nand a member succeed" in page
+    assert "| x | x | x | x | x | 0.35 | 0.40 | 1.00 | 0.90 |" in page
 
 
 def test_full_run_confirms_what_it_shows(run):
-    judged = claims.judge(run).set_index("claim")
+    judged = verdicts.judge(run).set_index("claim")
     assert judged["verdict"].to_dict() == {
         "ensembles transfer better": "confirmed",
         "CNN ensembles transfer better": "confirmed",
-        "transformer ensembles transfer better": claims.UNTESTABLE,
-        "transformers gain less": claims.UNTESTABLE,
+        "transformer ensembles transfer better": verdicts.UNTESTABLE,
+        "transformers gain less": verdicts.UNTESTABLE,
         "late stages stay recognisable": "confirmed",
-        "robust ensembles look natural": claims.UNTESTABLE,
+        "robust ensembles look natural": verdicts.UNTESTABLE,
         "transformers transfer worse": "confirmed",
         "a bound of 8/255 breaks recognition": "confirmed",
-        "80 images suffice": claims.UNTESTABLE,
-        "robust members help": claims.UNTESTABLE,
+        "80 images suffice": verdicts.UNTESTABLE,
+        "robust members help": verdicts.UNTESTABLE,
+        "single models become unrecognisable": "confirmed",
+        "all sets are recognisable early": "undecided",
+        "only CNN and robust ensembles stay recognisable": "undecided",
+        "CNN ensembles gain late what they lose early": "confirmed",
+        "CNN ensembles are best": "undecided",
+        "robust transformers look natural": verdicts.UNTESTABLE,
+        "robust transformers are recognised poorly": verdicts.UNTESTABLE,
+        "transformers look unnatural": verdicts.UNTESTABLE,
+        "transformers are recognised poorly": "confirmed",
+        "natural metamers transfer best": verdicts.UNTESTABLE,
+        "activations go with the class": verdicts.UNTESTABLE,
+        "unlearned metrics find the best metamer": verdicts.UNTESTABLE,
+        "mixed sets stay recognisable": verdicts.UNTESTABLE,
+        "transformers lower a mixed set": verdicts.UNTESTABLE,
+        "CNN judges bear perturbations better": "undecided",
+        "robust CNNs leave a checkerboard": verdicts.UNTESTABLE,
         "recognizability predicts human recognition": "confirmed",
     }
 
 
 def test_no_verdict_without_an_interval(run):
-    judged = claims.judge(run)
-    untestable = judged["verdict"] == claims.UNTESTABLE
+    judged = verdicts.judge(run)
+    untestable = judged["verdict"] == verdicts.UNTESTABLE
     assert (judged["low"].isna() == untestable).all()
     assert (judged["reason"] != "").all()
 
 
 def test_embedded_models_cannot_test_what_they_lack():
     shares = {key: value for key, value in SHARES.items() if key[0] in EMBEDDED}
-    judged = claims.judge(evidence(shares, EMBEDDED)).set_index("claim")
+    judged = verdicts.judge(evidence(shares, EMBEDDED)).set_index("claim")
     reason = judged.loc["transformers transfer worse", "reason"]
     assert reason == "no transformer ensemble beside a CNN one"
 
 
 def test_few_evaluators_are_said_to_be_few():
-    judged = claims.judge(evidence(SHARES))
-    assert not judged["reason"].str.contains("hardly of others").any()
-    few = claims._reason(Effect(0.2, 0.1, 0.3, "", evaluators=2), claims.CLAIMS[0])
+    judged = verdicts.judge(evidence(SHARES))
+    assert list(judged.loc[judged["reason"].str.contains("hardly of others"), "claim"]) == [
+        "CNN judges bear perturbations better"  # of two transformers
+    ]
+    few = verdicts._reason(Effect(0.2, 0.1, 0.3, "", evaluators=2), 0.0)
     assert (
         few == "the interval lies above 0; with 2 evaluators it speaks of these, hardly of others"
     )
 
 
 def test_page_shows_every_claim_with_its_interval(run):
-    page = claims.markdown(claims.judge(run), {"run": "quick", "version": "1", "commit": "abc"})
+    stamp = {"run": "quick", "version": "1", "commit": "abc"}
+    page = claims_page.markdown(verdicts.judge(run), stamp)
     assert "run `quick`, version `1`, commit `abc`" in page
     assert "| ensembles transfer better | +0.600 | +0." in page
     assert page.count("\n## ") == len(claims.CLAIMS)
@@ -291,5 +272,5 @@ def test_page_shows_every_claim_with_its_interval(run):
 
 
 def test_frame_is_the_declared_table(run, tmp_path):
-    tables.write(tables.CLAIMS, claims.judge(run), tmp_path / "claims.parquet")
+    tables.write(tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
     assert len(tables.read(tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)

@@ -94,3 +94,11 @@ def test_table_is_written_with_what_it_may_lack(tmp_path):
     found = equal_loss(recognition(SHARES, MEMBERS), optimisation(none), EXPERIMENTS)
     tables.write(tables.EQUAL_LOSS, found, tmp_path / "equal_loss.parquet")
     assert len(tables.read(tables.EQUAL_LOSS, tmp_path / "equal_loss.parquet")) == 2
+
+
+def test_experiments_without_a_target_stand_beside_one_at_equal_loss():
+    judged = recognition(SHARES, MEMBERS)
+    free = optimisation().assign(recipe="other", target=np.nan)
+    both = pd.concat([optimisation(), free], ignore_index=True)
+    beside, alone = (equal_loss(judged, table, EXPERIMENTS) for table in (both, optimisation()))
+    pd.testing.assert_frame_equal(beside, alone)

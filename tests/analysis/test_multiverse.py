@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from judged import recognition
 
-from metamers.analysis import claims, multiverse
+from metamers.analysis import claims_page, multiverse
 from metamers.config.plan import Plan
 from metamers.models.weights.row import WeightsRow
 from metamers.models.zoo import ModelSpec
@@ -29,6 +29,8 @@ def plan():
         "stages": {"early": 0.2, "late": 0.8},
         "bounds": {"unbounded": {"norm": "linf", "center": "initial", "radius": 10000}},
         "evaluators": list(MODELS),
+        "smallest_effects": {"recognizability": 0, "loss": 0.1, "clip_iqa": 0, "divergence": 0.05}
+        | {"correlation": 0},
         "experiments": {"main": main},
     }
     return Plan(config, {}, {name: tuple(models) for name, models in SETS.items()}, {})
@@ -53,12 +55,15 @@ def found():
             | {"random": 1.0}
             for c in plan().conditions
         }
-        parts.append(recognition(shares, SETS, n_images=40).assign(rule=rule))
+        rows = recognition(shares, SETS, n_images=40).assign(rule=rule)
+        rows["related"] = rows["evaluator"].isin(["e1", "e2"])
+        rows["right"] = (rows["evaluator"] != "e3") | (rows["image_id"] < "image013")
+        parts.append(rows)
     return multiverse.multiverse(plan(), zoo(), pd.concat(parts))
 
 
-def chosen(found, rule, stage, judges="trained"):
-    where = {"claim": GAIN, "rule": rule, "stage": stage, "judges": judges}
+def chosen(found, rule, stage, judges="trained", images="all"):
+    where = {"claim": GAIN, "rule": rule, "stage": stage, "judges": judges, "images": images}
     for name, value in where.items():
         found = found[found[name] == value]
     (only,) = found.to_dict("records")
@@ -80,6 +85,19 @@ def test_judges_with_random_weights_shrink_the_effect_where_they_count(found):
     assert chosen(found, "self", "late", "all")["effect"] == pytest.approx(0.5 * 5 / 6)
 
 
+def test_unrelated_judges_are_fewer(found):
+    row = chosen(found, "self", "late", "unrelated")
+    assert "3 evaluators" in row["n"]
+    assert row["effect"] == pytest.approx(0.5)
+
+
+def test_references_that_a_judge_gets_wrong_count_for_that_judge_alone(found):
+    row = chosen(found, "self", "late", images="right")
+    assert "5 evaluators" in row["n"]
+    assert row["effect"] != chosen(found, "self", "late")["effect"]
+    assert row["effect"] == pytest.approx(0.5, abs=0.1)
+
+
 def test_rule_without_answers_has_no_row(found):
     assert set(found["rule"]) == {"self", "label"}
 
@@ -88,13 +106,13 @@ def test_grid_counts_each_analysis_once(found):
     counts = multiverse.grid(found)
     assert counts.iloc[:, 2:].to_numpy().sum() == len(found)
     late = counts[(counts["claim"] == GAIN) & (counts["stage"] == "late")].iloc[0]
-    assert (late["confirmed"], late["refuted"]) == (2, 2)
+    assert (late["confirmed"], late["refuted"]) == (6, 6)
 
 
 def test_page_shows_where_verdicts_hold(found):
     judged = pd.DataFrame(columns=tables.CLAIMS.schema.names)
-    page = claims.markdown(judged, {"run": "quick"}, multiverse.grid(found))
-    assert f"| {GAIN} | late | 2 | 0 | 2 |" in page
+    page = claims_page.markdown(judged, {"run": "quick"}, multiverse.grid(found))
+    assert f"| {GAIN} | late | 6 | 0 | 6 |" in page
 
 
 def test_frame_is_the_declared_table(found, tmp_path):

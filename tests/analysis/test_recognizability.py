@@ -65,8 +65,16 @@ def test_condition_added_elsewhere_changes_no_row(judged):
 def test_groups_hold_the_evaluators_that_they_say(judged):
     rows = cells_of(recognizability.by_set(judged, MAIN), model_set="pair", stage="late")
     rows = rows.set_index("group")
-    assert rows["mean"].to_dict() == pytest.approx({"held_out": 0.3, "members": 0.8, "all": 0.55})
-    assert rows["n_evaluators"].to_dict() == {"held_out": 2, "members": 2, "all": 4}
+    assert rows["mean"].to_dict() == pytest.approx(
+        {"trained": 0.3, "unrelated": 0.3, "held_out": 0.3, "members": 0.8, "all": 0.55}
+    )
+    assert rows["n_evaluators"].to_dict() == {
+        "trained": 2,
+        "unrelated": 2,
+        "held_out": 2,
+        "members": 2,
+        "all": 4,
+    }
     assert rows.loc["held_out", "sd"] == pytest.approx(np.std([0.4, 0.2], ddof=1))
 
 
@@ -74,7 +82,7 @@ def test_same_weights_are_neither_held_out_nor_members(judged):
     flagged = judged.assign(same_weights=judged["evaluator"] == "d")
     rows = cells_of(recognizability.by_set(flagged, MAIN), model_set="pair", stage="late")
     assert rows.set_index("group")["mean"].to_dict() == pytest.approx(
-        {"held_out": 0.4, "members": 0.8, "all": 0.55}
+        {"trained": 0.4, "unrelated": 0.4, "held_out": 0.4, "members": 0.8, "all": 0.55}
     )
 
 

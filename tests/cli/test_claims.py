@@ -4,7 +4,7 @@ import json
 
 import pytest
 import simulated_worlds
-from simulated_worlds import RANDOM, SETS, family
+from simulated_worlds import RANDOM, SETS, family, related
 from typer.testing import CliRunner
 
 from metamers.cli.main import app
@@ -38,12 +38,29 @@ def ensembles_of_cnns(members, evaluator, stage):
     return 0.6 if members == SETS["cnn"] else 0.3
 
 
-def verdicts(folder, share, seed=0):
-    configfile = simulated_worlds.write(folder, share, seed)
+def small_effect(members, evaluator, stage):
+    return 0.43 if len(members) > 1 else 0.4
+
+
+def relatives_see_ensembles(members, evaluator, stage):
+    shared = related(evaluator) & set().union(*map(related, members))
+    return 0.7 if len(members) > 1 and shared else 0.3
+
+
+def fading(members, evaluator, stage):
+    return 0.7 if stage == "early" else 0.05
+
+
+def judged(folder, share, *options, seed=0, **sizes):
+    configfile = simulated_worlds.write(folder, share, seed, **sizes)
     arguments = ["claims", "--tables", str(folder), "--configfile", str(configfile), "--json"]
-    found = CliRunner().invoke(app, arguments)
+    found = CliRunner().invoke(app, [*arguments, *options])
     assert found.exit_code == 0, found.output
-    return {row["claim"]: row for row in json.loads(found.stdout)}
+    return json.loads(found.stdout)
+
+
+def verdicts(folder, share, seed=0, **sizes):
+    return {row["claim"]: row for row in judged(folder, share, seed=seed, **sizes)}
 
 
 WORLDS = {
@@ -65,7 +82,8 @@ WORLDS = {
 def test_world_gets_its_verdicts(tmp_path, share, shown):
     found = verdicts(tmp_path, share)
     for claim in (ENSEMBLES, OF_CNN, OF_TRANSFORMER, INTERACTION, WORSE):
-        assert found[claim]["verdict"] == shown.get(claim, "undecided"), found[claim]
+        confirmed = found[claim]["verdict"] == "confirmed"
+        assert confirmed == (shown.get(claim) == "confirmed"), found[claim]
 
 
 def test_effect_is_the_one_that_was_put_in(tmp_path):
@@ -74,11 +92,34 @@ def test_effect_is_the_one_that_was_put_in(tmp_path):
     assert row["effect"] == pytest.approx(0.3, abs=0.05)
 
 
+def test_effect_smaller_than_what_is_of_interest_confirms_nothing(tmp_path):
+    row = verdicts(tmp_path, small_effect, images=2000)[OF_CNN]
+    assert row["effect"] == pytest.approx(0.03, abs=0.01)
+    assert row["verdict"] == "refuted"  # .05 is the smallest of interest
+    assert row["high"] < row["threshold"] == 0.05
+
+
+def test_effect_on_judges_of_shared_lineage_is_not_one_on_others(tmp_path):
+    rows = judged(tmp_path, relatives_see_ensembles, "--multiverse")
+    found = {r["judges"]: r for r in rows if r["claim"] == OF_CNN and r["stage"] == "all"}
+    assert found["trained"]["effect"] > 0.1
+    assert found["unrelated"]["effect"] == pytest.approx(0, abs=0.03)
+    assert found["unrelated"]["verdict"] != "confirmed"
+
+
+def test_world_that_fades_has_unrecognisable_late_metamers(tmp_path):
+    found = verdicts(tmp_path, fading)
+    for claim in ("single models become unrecognisable", "all sets are recognisable early"):
+        assert found[claim]["verdict"] == "confirmed", found[claim]
+    for claim in ("late stages stay recognisable", "CNN ensembles gain late what they lose early"):
+        assert found[claim]["verdict"] == "refuted", found[claim]
+
+
 def test_worlds_without_an_effect_are_rarely_given_one(tmp_path):
     wrong = 0
     for seed in range(10):
         found = verdicts(tmp_path, nothing, seed)
-        wrong += sum(found[c]["verdict"] in ("confirmed", "refuted") for c in (OF_CNN, WORSE))
+        wrong += sum(found[c]["verdict"] == "confirmed" for c in (OF_CNN, WORSE))
     assert wrong <= 3  # of 20 at 5 %
 
 

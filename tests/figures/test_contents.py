@@ -26,6 +26,7 @@ from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power
 from metamers.figures.similarity import similarity
+from metamers.figures.transfer import MEAN, transfer
 from metamers.images.crops import crop_id
 from metamers.storage import traces
 
@@ -366,6 +367,21 @@ def test_sets_that_share_no_image_at_a_loss_are_nothing_to_draw():
     table = synthetic.equal_loss(SIZE).assign(recognizability=np.nan)
     with pytest.raises(NothingToDrawError, match="no image was brought"):
         at_equal_loss(table)
+
+
+def test_transfer_has_the_mean_of_each_family():
+    table = synthetic.recognizability(SIZE)
+    families = {name: "cnn" if k % 2 else "transformer" for k, name in enumerate(SIZE.models)}
+    chart = transfer(table, experiment="main", families=families, **NAMED)
+    rows = rows_of(chart, "family")
+    row = rows[rows["shown"] == MEAN].iloc[0]
+    held_out = table[
+        (table["model_set"] == row["model_set"])
+        & (table["stage"] == row["stage"])
+        & ~table["member"]
+        & (table["evaluator"].map(families) == row["family"])
+    ]
+    assert row["recognizability"] == pytest.approx(held_out["recognizability"].mean())
 
 
 def test_examples_are_the_best_the_middle_and_the_least_recognised():

@@ -27,6 +27,7 @@ from metamers.figures.mixed_sets import mixed_sets as draw_mixed_sets
 from metamers.figures.recognizability import recognizability as draw_recognizability
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.similarity import similarity as draw_similarity
+from metamers.figures.transfer import transfer as draw_transfer
 from metamers.storage import provenance, tables
 
 STAGES = ("early", "middle", "late")
@@ -135,6 +136,17 @@ def power(size, flagged=()):
     return draw_power(synthetic.power(size), stages=STAGES, flagged=flagged)
 
 
+def transfer(size, flagged=()):
+    return draw_transfer(
+        synthetic.recognizability(size),
+        experiment="main",
+        labels=size.labels,
+        stages=STAGES,
+        families={"model_00": "cnn", "model_01": "transformer"},
+        flagged=flagged,
+    )
+
+
 def difference_in_means(size, flagged=()):
     return draw_difference_in_means(synthetic.difference_in_means(size), labels=size.labels)
 
@@ -164,6 +176,7 @@ CONDITIONS: dict[str, Callable] = {
     "examples": examples,
     "image_metrics": image_metrics,
     "similarity": similarity,
+    "transfer": transfer,
     "bounds": bounds,
     "mixed_sets": mixed_sets,
     "loss_traces": loss_traces,

@@ -6,21 +6,22 @@ import pandas as pd
 import pytest
 from judged import MEMBERS, condition, recognition
 
-from metamers.analysis import paper_comparison, recognizability
+from metamers.analysis import paper_comparison, paper_facts, paper_settings, recognizability
 from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
 from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
 from metamers.storage import tables
 
-ROWS = zoo.specs(zoo.read(Path(__file__).parents[2] / "config/models.yaml"))
-OWN = paper_comparison.Setting(
+ROOT = Path(__file__).parents[2]
+ROWS = zoo.specs(zoo.read(ROOT / "config/models.yaml"))
+OWN = paper_settings.Setting(
     ("vgg19", "a", "b"), sets=2, images=10, steps=200, size=128, stages={"late": 0.9}
 )
 
 
 def printed(quantity):
-    frame = paper_comparison.numbers()
+    frame = paper_settings.numbers()
     return frame[frame["quantity"] == quantity].set_index("subject")["value"]
 
 
@@ -55,13 +56,13 @@ def test_zoo_has_every_model_with_the_papers_number_of_parameters():
 
 
 def test_setting_of_the_papers_main_experiment():
-    main = paper_comparison.settings()["main"]
+    main = paper_settings.settings()["main"]
     assert len(main.models) == 31
     assert (main.sets, main.images, main.steps, main.size) == (6, None, 40_000, 224)
 
 
 def test_what_differs_is_said():
-    assert paper_comparison.differing(paper_comparison.settings()["main"], OWN) == (
+    assert paper_settings.differing(paper_settings.settings()["main"], OWN) == (
         "zoo: 3 models, 1 of the paper's 31; model sets: 2 for 6; images: 10 for not stated; "
         "steps: 200 for 40000; pixels a side: 128 for 224; "
         "stages: late 0.9 for early 0.2, middle 0.5, late 0.8; "
@@ -70,16 +71,16 @@ def test_what_differs_is_said():
 
 
 def test_nothing_differs_where_all_that_the_paper_states_is_equal():
-    theirs = paper_comparison.settings()["main"]
-    assert paper_comparison.differing(theirs, theirs) == "nothing"
+    theirs = paper_settings.settings()["main"]
+    assert paper_settings.differing(theirs, theirs) == "nothing"
 
 
 def test_papers_own_configuration_differs_in_nothing_that_is_stated():
     shipped = Path(__file__).parents[2] / "config"
     config = validation.read([shipped / "paper.yaml"], shipped / "config.yaml")
     whole = Plan.from_config(config, zoo.read(shipped / "models.yaml"))
-    found = paper_comparison.setting_of(whole, "main", 400)
-    said = paper_comparison.differing(paper_comparison.settings()["main"], found)
+    found = paper_settings.setting_of(whole, "main", 400)
+    said = paper_settings.differing(paper_settings.settings()["main"], found)
     assert said == "images: 400 for not stated"
 
 
@@ -105,15 +106,15 @@ def test_each_setting_that_the_paper_states_is_compared(change, said):
     radius = change.pop("bound", 10000)
     own.config["recipes"]["main"] |= change
     own.config["bounds"]["unbounded"]["radius"] = radius
-    found = paper_comparison.setting_of(own, "main", images=400)
-    assert said in paper_comparison.differing(paper_comparison.settings()["main"], found)
+    found = paper_settings.setting_of(own, "main", images=400)
+    assert said in paper_settings.differing(paper_settings.settings()["main"], found)
 
 
 def test_random_weights_are_the_first_that_differs():
     own = plan({"total_steps": 70, "steps_per_turn": 10})
     own.config["random_weights"] = True
-    said = paper_comparison.differing(
-        paper_comparison.settings()["main"], paper_comparison.setting_of(own, "main", images=400)
+    said = paper_settings.differing(
+        paper_settings.settings()["main"], paper_settings.setting_of(own, "main", images=400)
     )
     assert said.startswith("random weights for trained ones; zoo:")
 
@@ -143,7 +144,7 @@ def plan(budget):
 
 @pytest.mark.parametrize(("budget", "steps"), [({"total_steps": 70}, 70), ({"per_model": 50}, 100)])
 def test_setting_of_a_plan(budget, steps):
-    found = paper_comparison.setting_of(plan(budget | {"steps_per_turn": 10}), "main", images=7)
+    found = paper_settings.setting_of(plan(budget | {"steps_per_turn": 10}), "main", images=7)
     assert (found.models, found.sets, found.images) == (("a", "b", "c"), 2, 7)
     assert (found.steps, found.size) == (steps, 96)
     assert found.members == {frozenset("a"), frozenset("ab")}
@@ -224,4 +225,26 @@ def test_means_of_two_bounds_are_refused(compared):
 
 def test_frame_is_the_declared_table(compared, tmp_path):
     tables.write(tables.PAPER_COMPARISON, compared[0], tmp_path / "t.parquet")
-    assert len(tables.read(tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62
+    assert len(tables.read(tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62 + 31
+
+
+def test_paper_s_own_configuration_has_what_the_paper_states():
+    """But for what the paper contradicts, and for bounds, of which it names two of three."""
+    config = validation.read([ROOT / "config/paper.yaml"], ROOT / "config/config.yaml")
+    whole = Plan.from_config(config, zoo.read(ROOT / "config/models.yaml"))
+    names = {"main": "main", "mixed": "mixed"}
+    run = {k: paper_settings.setting_of(whole, v, 80) for k, v in names.items()}
+    found = paper_facts.facts(whole, run)
+    stated = printed("setting")
+    assert {subject for _, subject in found} == set(stated.index)
+    other = {
+        subject: row["run"]
+        for (_, subject), row in found.items()
+        if row["run"] is not None and row["run"] != pytest.approx(stated[subject])
+    }
+    assert other == {
+        "categories listed": 16,  # the footnote leaves one out
+        "classes with a category": 207,
+        "steps of the example": 40_000,
+        "held-out evaluators": pytest.approx(169 / 6),
+    }

@@ -1,7 +1,9 @@
 """The robust rows against RobustBench's own constructors and its loader."""
 
+import re
 import sys
 import warnings
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,25 @@ def theirs(models, name):
     if timm.is_model(timm_name(name)):
         return timm.create_model(timm_name(name), pretrained=False).eval()
     return models[ThreatModel(threat)][identity]["model"]().eval()
+
+
+def published(threat):
+    """Return clean accuracies by identity, from the tables of ImageNet that the package carries."""
+    page = distribution("robustbench").metadata.get_payload()
+    section = page.split("### ImageNet")[1].split(f"#### {HEADINGS[threat]}")[1].split("####")[0]
+    cells = [line.split("|") for line in section.splitlines() if line.startswith("| <sub>**")]
+    plain = [[re.sub(r"</?su[bp]>|[*%]", "", cell).strip() for cell in row] for row in cells]
+    return {row[2]: float(row[4]) for row in plain}
+
+
+HEADINGS = {"Linf": "Linf, eps=4/255", "corruptions": "Corruptions"}
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_expected_accuracy_is_the_one_that_is_published(name):
+    threat, identity = IDENTITIES[name]
+    assert SPECS[name].accuracy["top1"] == pytest.approx(published(threat)[identity] / 100)
+    assert f"{threat}/{identity}" in SPECS[name].accuracy["source"]
 
 
 def test_every_robust_row_but_feathers_is_robustbenchs():

@@ -81,6 +81,7 @@ def recognition(shares, members, n_images=10, seed=0):
         for evaluator, share in by_evaluator.items():
             right = rng.permutation(np.arange(n_images) < round(share * n_images))
             flags = {"member": evaluator in members[key.model_set], "same_weights": False}
+            flags |= {"related": False, "trained": evaluator != "random", "right": True}
             names = key.columns() | {"evaluator": evaluator, "rule": "self", "label_space": "1000"}
             parts.append(pd.DataFrame(names | flags | {"image_id": images, "recognised": right}))
     return pd.concat(parts, ignore_index=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import yaml
+from fixtures import ROOT
 
 from metamers.storage import tables
 
@@ -36,6 +37,14 @@ CONFIG = {
 }
 
 
+ROWS = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+
+
+def related(model):
+    """Return the lineage of a model of the zoo."""
+    return set(ROWS[model].get("lineage", ()))
+
+
 def family(model):
     return "transformer" if model in TRANSFORMERS else "cnn"
 
@@ -63,7 +72,8 @@ def write(folder, share, seed=0, images=80):
                 row = {"references": "photographs", "recipe": "main", "model_set": model_set}
                 row |= {"stage": stage, "bound": "unbounded", "evaluator": evaluator}
                 row |= {"member": evaluator in members, "same_weights": False, "rule": "self"}
-                row |= {"label_space": "1000"}
+                row |= {"label_space": "1000", "trained": evaluator not in RANDOM, "right": True}
+                row |= {"related": bool(related(evaluator) & set().union(*map(related, members)))}
                 parts.append(pd.DataFrame(row | {"image_id": names, "recognised": seen}))
     tables.write(tables.RECOGNITION, pd.concat(parts), folder / "recognition.parquet")
     return path

@@ -88,6 +88,8 @@ def recognizability(size, experiment="main"):
                     "evaluator": evaluator,
                     "member": member,
                     "same_weights": False,
+                    "related": False,
+                    "trained": True,
                     "rule": "self",
                     "label_space": "1000",
                     "n_images": size.images,
@@ -108,7 +110,7 @@ def recognizability_by_set(size, experiment="main"):
             key(condition)
             | {
                 "experiment": experiment,
-                "group": "held_out",
+                "group": "trained",
                 "rule": "self",
                 "label_space": "1000",
                 "n_images": size.images,
@@ -291,6 +293,7 @@ def recognition(size, images=3):
             "label_space": "1000",
         }
         member = {"member": evaluator in size.members[condition[2]], "same_weights": False}
+        member |= {"related": False, "trained": True, "right": True}
         rows.append(key(condition) | judged | member | {"recognised": rng.random() < 0.5})
     return frame(tables.RECOGNITION, rows)
 

@@ -202,6 +202,7 @@ _MODEL: dict[str, Callable[[ModelSpec], str]] = {
     "label": lambda s: s.label,
     "family": lambda s: s.family,
     "training": lambda s: s.training,
+    "lineage": lambda s: ", ".join(s.lineage),
     "architecture": lambda s: _code(s.architecture),
     "parameters": lambda s: f"{s.parameters:,}",
     "normalisation": _normalisation,

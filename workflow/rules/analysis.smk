@@ -114,7 +114,8 @@ rule tabulate_agreement:
 
 rule compare_with_paper:
     input:
-        expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+        tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
+        success=f"{RUN}/tables/success.parquet",
     output:
         paper_comparison=f"{RUN}/tables/paper_comparison.parquet",
         claims=f"{RUN}/tables/claims.parquet",

@@ -1,20 +1,19 @@
-"""The paper's claims, judged on the run at hand. No verdict without an interval."""
+"""The paper's claims, and the effect that decides each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import pandas as pd
-
-from metamers.analysis import claim_effects, human_alignment
-from metamers.analysis.claim_effects import Effect, RunResults
-from metamers.storage import tables
-from metamers.storage.provenance import RANDOM_WEIGHTS
-
-UNTESTABLE = "not testable with these models"
-FEW = 5
+from metamers.analysis import (
+    association_effects,
+    claim_effects,
+    human_alignment,
+    image_effects,
+    level_effects,
+)
+from metamers.analysis.run_results import Effect, RunResults
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,14 @@ class Claim:
     ----------
     measure
         The effect in words.
+    smallest
+        The smallest effect of interest, a key of the configuration's `smallest_effects`.
     confirms
         On which side of the threshold the whole interval must lie.
+    keeps
+        The threshold is a loss or another negative number, that of `smallest`.
+    level
+        A threshold that the paper itself gives; None: the smallest effect of interest.
     of_recognition
         Whether it rests on the table `recognition`, and so on the rule that counts.
     of_run
@@ -38,10 +43,19 @@ class Claim:
     place: str
     measure: str
     effect: Callable[[RunResults], Effect | str]
+    smallest: str = "recognizability"
     confirms: Literal["above", "below"] = "above"
-    threshold: float = 0.0
+    keeps: bool = False
+    level: float | None = None
     of_recognition: bool = True
     of_run: bool = True
+
+    def threshold(self, evidence: RunResults) -> float:
+        """Return the value that the whole interval must pass."""
+        if self.level is not None:
+            return self.level
+        smallest = float(evidence.plan.config["smallest_effects"][self.smallest])
+        return -smallest if self.keeps else smallest
 
 
 CLAIMS = (
@@ -79,17 +93,19 @@ CLAIMS = (
         "late stages stay recognisable",
         "CNN ensembles keep their recognizability at the late stage.",
         "section 4.5, Figure 3",
-        "recognizability late less early, of CNN ensembles, by held-out models; a loss of at "
-        "most 0.10 counts as kept",
+        "recognizability late less early, of CNN ensembles, by held-out models; a loss smaller "
+        "than the threshold counts as kept",
         claim_effects.kept_late,
-        threshold=-0.1,
+        "loss",
+        keeps=True,
     ),
     Claim(
         "robust ensembles look natural",
         "Metamers of robust ensembles look more natural than those of standard ensembles.",
         "section 4.5, Figure 4",
         "CLIP-IQA of robust ensembles less that of standard ones, late stage, image by image",
-        claim_effects.naturalness,
+        image_effects.naturalness,
+        "clip_iqa",
         of_recognition=False,
     ),
     Claim(
@@ -104,20 +120,19 @@ CLAIMS = (
         "a bound of 8/255 breaks recognition",
         "Kept within 8/255 of their start, metamers are severely limited.",
         "section 4.6, Figure 6",
-        "recognizability without a bound less that within 8/255, by all models; a loss of "
-        "more than 0.10 counts as severe",
+        "recognizability without a bound less that within 8/255, by all models",
         claim_effects.bound_loss,
-        threshold=0.1,
+        "loss",
     ),
     Claim(
         "80 images suffice",
         "More than 80 images suffice for distributions of activations.",
         "section 4.5",
         "standard deviation of a Jensen-Shannon divergence of 80 images, of divergences between "
-        "0.05 and 0.95, which have room to spread; less than 0.05 bits counts as enough",
-        claim_effects.spread,
+        "0.05 and 0.95, which have room to spread; less than the threshold counts as enough",
+        image_effects.spread,
+        "divergence",
         "below",
-        0.05,
         of_recognition=False,
     ),
     Claim(
@@ -126,7 +141,157 @@ CLAIMS = (
         "Appendix B, Table 5",
         "change of a mixed set's recognizability from no robust member to all, with size and "
         "families held fixed",
-        claim_effects.robust_members,
+        lambda evidence: image_effects.of_members(evidence, "robust"),
+        of_recognition=False,
+    ),
+    Claim(
+        "single models become unrecognisable",
+        "Metamers of single networks from late stages remain unrecognisable.",
+        "section 1, Figure 2",
+        "recognizability of single models' metamers at the latest stage, by held-out models; the "
+        'paper: "usually below 0.2"',
+        level_effects.single_late,
+        confirms="below",
+        level=level_effects.RECOGNISABLE,
+    ),
+    Claim(
+        "all sets are recognisable early",
+        "All model sets generate recognisable metamers at the early stage.",
+        "section 4.5, Figure 2",
+        "recognizability at the earliest stage, by held-out models, of the set recognised least",
+        level_effects.least_early,
+        level=level_effects.RECOGNISABLE,
+    ),
+    Claim(
+        "only CNN and robust ensembles stay recognisable",
+        "At the late stage only the CNN set and robust ensembles are recognisable.",
+        "section 4.5, Figure 2",
+        "distance of a set's late recognizability from 0.2, positive on its side (CNN and robust "
+        "ensembles above, single models and transformers below), of the set nearest to failing",
+        level_effects.divide_late,
+        level=0.0,
+    ),
+    Claim(
+        "CNN ensembles gain late what they lose early",
+        "The great recognizability of CNN sets at the late stage comes at the cost of the early.",
+        "section 4.5, Figure 3",
+        "recognizability late less early, of CNN ensembles, by held-out models",
+        claim_effects.kept_late,
+    ),
+    Claim(
+        "CNN ensembles are best",
+        "The CNN set is the best-performing set.",
+        "section 4.6",
+        "recognizability of CNN ensembles less that of another set, all stages, by models held out "
+        "for both; of the other set that comes nearest",
+        level_effects.best_of_sets,
+    ),
+    Claim(
+        "robust transformers look natural",
+        "Robust transformer ensembles generate natural metamers.",
+        "section 1 and 5.2",
+        "CLIP-IQA of robust transformer ensembles less that of standard ones, late",
+        lambda evidence: image_effects.naturalness(
+            evidence,
+            {"training": "robust", "family": "transformer"},
+            {"training": "standard", "family": "transformer"},
+        ),
+        "clip_iqa",
+        of_recognition=False,
+    ),
+    Claim(
+        "robust transformers are recognised poorly",
+        "Natural as they look, metamers of robust transformers score low in recognizability.",
+        "section 1 and 5.2",
+        "recognizability of robust CNN ensembles less that of robust transformer ensembles, late",
+        lambda evidence: claim_effects.late_deficit(evidence, "robust"),
+    ),
+    Claim(
+        "transformers look unnatural",
+        "Transformer ensembles fail to produce natural metamers.",
+        "section 1",
+        "CLIP-IQA of standard CNN ensembles less that of standard transformer ensembles, late",
+        lambda evidence: image_effects.naturalness(
+            evidence,
+            {"training": "standard", "family": "cnn"},
+            {"training": "standard", "family": "transformer"},
+        ),
+        "clip_iqa",
+        of_recognition=False,
+    ),
+    Claim(
+        "transformers are recognised poorly",
+        "Transformer ensembles fail to produce recognisable metamers.",
+        "section 1",
+        "recognizability of CNN ensembles less that of transformer ensembles, late, both standard",
+        lambda evidence: claim_effects.late_deficit(evidence, "standard"),
+    ),
+    Claim(
+        "natural metamers transfer best",
+        "Metamers of natural appearance transfer best between models.",
+        "section 5.2",
+        "rank correlation of CLIP-IQA and recognizability over conditions, which are resampled",
+        association_effects.natural_transfer,
+        "correlation",
+        of_recognition=False,
+    ),
+    Claim(
+        "activations go with the class",
+        "There is a large correlation between internal activations and the output class.",
+        "section 4.5",
+        "rank correlation, over conditions and held-out judges, of recognizability and the "
+        "divergence of reference-metamer from reference-reference distances; conditions resampled",
+        association_effects.activations_go_with_class,
+        "correlation",
+        "below",
+        keeps=True,
+        of_recognition=False,
+    ),
+    Claim(
+        "unlearned metrics find the best metamer",
+        "Metrics without a learned classifier are able to determine the best metamer.",
+        "section 4.5, Figure 4",
+        "rank correlation, over conditions, of recognizability and the mean rank by SSIM, PSNR, "
+        "VIF, RASE and SCC; conditions are resampled",
+        association_effects.metrics_find_best,
+        "correlation",
+        of_recognition=False,
+    ),
+    Claim(
+        "mixed sets stay recognisable",
+        "Metamers of mixed sets have an impressive recognizability, 0.751 on average.",
+        "Appendix B, Figure 7",
+        "mean recognizability of mixed sets, which are resampled; to be above 0.547, the mean of "
+        "the six sets of section 4.5 at the same stage",
+        level_effects.mixed_level,
+        level=0.547,
+        of_recognition=False,
+    ),
+    Claim(
+        "transformers lower a mixed set",
+        "Transformers have a negative impact on the sets that they are members of.",
+        "Appendix B, Table 5",
+        "change of a mixed set's recognizability from no transformer to all, size and the rest "
+        "held fixed",
+        lambda evidence: image_effects.of_members(evidence, "transformer"),
+        confirms="below",
+        keeps=True,
+        of_recognition=False,
+    ),
+    Claim(
+        "CNN judges bear perturbations better",
+        "CNNs are more robust to such perturbations than vision transformers.",
+        "section 5.3",
+        "recognizability within 8/255 of the start by CNN judges less that by transformer judges, "
+        "held out; judges and images are resampled",
+        level_effects.judges_under_bound,
+    ),
+    Claim(
+        "robust CNNs leave a checkerboard",
+        "Metamers of robust CNNs have a repeating checkerboard pattern.",
+        "section 4.5",
+        "a spectral measure of the pattern",
+        lambda _: "no measure of a checkerboard is among the image metrics",
         of_recognition=False,
     ),
     Claim(
@@ -137,148 +302,8 @@ CLAIMS = (
         "and the share of networks that did not make them, both as published by Feather et al. "
         "(2023), with people, networks and layers resampled; more than 0.7 counts as strong",
         human_alignment.effect,
-        threshold=0.7,
+        level=0.7,
         of_recognition=False,
         of_run=False,
     ),
 )
-
-
-def judge(evidence: RunResults) -> pd.DataFrame:
-    """Return a verdict on each claim.
-
-    Confirmed or refuted where the whole interval lies on one side of the threshold, undecided
-    where it holds the threshold, untestable where there is no interval, or weights are random.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of the table `claims`, in the order of `CLAIMS`.
-    """
-    rows = [judged_by(claim, evidence) for claim in CLAIMS]
-    frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
-    if evidence.plan.config["random_weights"]:
-        drawn = frame["claim"].isin([claim.name for claim in CLAIMS if claim.of_run])
-        frame.loc[drawn, ["verdict", "reason"]] = UNTESTABLE, "the weights are random"
-    return frame
-
-
-def verdict(effect: Effect, confirms: str, threshold: float) -> str:
-    """Return what an interval says of a threshold."""
-    above, below = effect.low > threshold, effect.high < threshold
-    if not above and not below:
-        return "undecided"
-    return "confirmed" if (confirms == "above") == above else "refuted"
-
-
-def markdown(judged: pd.DataFrame, run: Mapping[str, str], grid: pd.DataFrame | None = None) -> str:
-    """Return the page ``docs/claims.md``.
-
-    Parameters
-    ----------
-    judged
-        Frame with the columns of the table `claims`.
-    run
-        What made it, as `tables.provenance_of` gives it: ``run``, ``version``, ``commit``.
-    grid
-        How many analyses give each verdict, by claim and stage (`multiverse.grid`).
-    """
-    made = ", ".join(f"{key} `{run[key]}`" for key in ("run", "version", "commit") if key in run)
-    warning = [RANDOM_WEIGHTS, ""] if run.get("weights") == RANDOM_WEIGHTS else []
-    lines = [
-        "# The paper's claims on this run",
-        "",
-        *warning,
-        f"Made from the table `claims` ({made}); do not edit.",
-        "",
-        "An effect with a 95 % interval decides each claim: confirmed or refuted where the whole",
-        "interval lies on one side of the threshold, undecided where it does not. Where these",
-        "models and images give no interval, there is no verdict. How the intervals are made:",
-        "[evaluation.md](evaluation.md).",
-        "",
-        "| claim | effect | 95 % interval | n | verdict |",
-        "|---|---|---|---|---|",
-    ]
-    rows = [dict(row) for _, row in judged.iterrows()]
-    lines += [
-        f"| {row['claim']} | {_number(row['effect'])} | {_interval(row)} | {row['n'] or '–'} "
-        f"| {row['verdict']} |"
-        for row in rows
-    ]
-    for row in rows:
-        lines += ["", f"## {row['claim'][0].upper()}{row['claim'][1:]}", "", *_paragraph(row)]
-    if grid is not None and len(grid):
-        lines += ["", *_multiverse(grid)]
-    return "\n".join(lines) + "\n"
-
-
-def judged_by(claim: Claim, evidence: RunResults) -> dict[str, Any]:
-    """Return the verdict on one claim: a row of the table `claims`."""
-    found = claim.effect(evidence)
-    said = {
-        "claim": claim.name,
-        "statement": claim.statement,
-        "place": claim.place,
-        "measure": claim.measure,
-        "confirms": claim.confirms,
-        "threshold": claim.threshold,
-    }
-    if isinstance(found, str):
-        nothing = {"effect": None, "low": None, "high": None, "n": ""}
-        return said | nothing | {"verdict": UNTESTABLE, "reason": found}
-    decided = verdict(found, claim.confirms, claim.threshold)
-    numbers = {"effect": found.value, "low": found.low, "high": found.high, "n": found.n}
-    return said | numbers | {"verdict": decided, "reason": _reason(found, claim)}
-
-
-def _multiverse(grid: pd.DataFrame) -> list[str]:
-    verdicts = [str(name) for name in grid.columns[2:]]
-    return [
-        "## Where the verdicts hold",
-        "",
-        "Number of analyses that give each verdict: three rules, three label spaces, judges with",
-        "trained weights or all. They share their metamers, so that a count is no test.",
-        "",
-        f"| claim | stage | {' | '.join(verdicts)} |",
-        "|---|---" + "|---" * len(verdicts) + "|",
-        *(f"| {' | '.join(map(str, row))} |" for row in grid.itertuples(index=False)),
-    ]
-
-
-def _reason(found: Effect, claim: Claim) -> str:
-    if found.low > claim.threshold:
-        where = f"the interval lies above {claim.threshold:g}"
-    elif found.high < claim.threshold:
-        where = f"the interval lies below {claim.threshold:g}"
-    else:
-        where = f"the interval holds {claim.threshold:g}"
-    if 0 < found.evaluators < FEW:
-        these = (
-            "evaluator it speaks of this one"
-            if found.evaluators == 1
-            else "evaluators it speaks of these"
-        )
-        where += f"; with {found.evaluators} {these}, hardly of others"
-    return where
-
-
-def _paragraph(row: Mapping[str, Any]) -> list[str]:
-    side = f"{row['confirms']} {row['threshold']:g}"
-    found = f"- Found: {_number(row['effect'])}, interval {_interval(row)}, from {row['n']}."
-    return [
-        f"{row['statement']} ({row['place']})",
-        "",
-        f"- Effect: {row['measure']}. Confirmed where the interval lies {side}.",
-        *([found] if row["n"] else []),
-        f"- Verdict: **{row['verdict']}**: {row['reason']}.",
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:+.3f}"
-
-
-def _interval(row: Mapping[str, Any]) -> str:
-    if pd.isna(row["low"]):
-        return "–"
-    return f"{_number(row['low'])} to {_number(row['high'])}"

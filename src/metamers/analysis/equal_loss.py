@@ -7,7 +7,7 @@ Where synthesis ends at a loss (a budget's ``until_loss``), sets differ in their
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,9 @@ def equal_loss(
     ValueError
         If a condition's synthesis had no target.
     """
-    images = _images(optimisation)
+    wanted = {astuple(one) for conditions in experiments.values() for one in conditions}
+    cells = pd.MultiIndex.from_frame(optimisation[list(CONDITION_KEY)])
+    images = _images(optimisation[cells.isin(wanted)])
     judged = dict(list(recognition.groupby(["rule", "label_space"], observed=True)))
     rows: list[dict[str, Any]] = []
     for name, conditions in experiments.items():

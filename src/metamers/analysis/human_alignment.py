@@ -16,7 +16,7 @@ from scipy.stats import rankdata
 
 from metamers import bootstrap
 from metamers.analysis import feather2023
-from metamers.analysis.claim_effects import Effect, RunResults
+from metamers.analysis.run_results import Effect, RunResults
 from metamers.storage import tables
 
 Array = NDArray[np.float64]

@@ -9,16 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.analysis.claim_effects import RunResults
-from metamers.analysis.claims import CLAIMS, UNTESTABLE, judged_by
+from metamers.analysis.claims import CLAIMS
+from metamers.analysis.run_results import RunResults, got_right
+from metamers.analysis.verdicts import UNTESTABLE, judged_by
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
-from metamers.storage.columns import JUDGES
+from metamers.storage.columns import IMAGES_JUDGED, JUDGES
 
 
 def multiverse(plan: Plan, zoo: Mapping[str, ModelSpec], recognition: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdicts by each rule, label space, stage and group of judges.
+    """Return the verdicts by each rule, label space, stage, group of judges and of images.
 
     Only claims that rest on recognition vary; one that an analysis cannot decide, as a contrast
     of stages at one stage, has no row there. The intervals of one claim are of the same
@@ -31,8 +32,8 @@ def multiverse(plan: Plan, zoo: Mapping[str, ModelSpec], recognition: pd.DataFra
     """
     rows = [
         row
-        for rule, space, judges in product(tables.RULES, tables.LABEL_SPACES, JUDGES)
-        for row in _rows(plan, zoo, recognition, {"rule": rule, "label_space": space}, judges)
+        for rule, space in product(tables.RULES, tables.LABEL_SPACES)
+        for row in _rows(plan, zoo, recognition, {"rule": rule, "label_space": space})
     ]
     return pd.DataFrame(rows, columns=tables.CLAIMS_MULTIVERSE.schema.names)
 
@@ -49,20 +50,25 @@ def _rows(
     zoo: Mapping[str, ModelSpec],
     recognition: pd.DataFrame,
     rule: Mapping[str, str],
-    judges: str,
 ) -> Iterator[dict[str, Any]]:
     chosen = recognition
     for name, value in rule.items():
         chosen = chosen[chosen[name] == value]
-    known = set(
-        chosen[list(tables.CONDITION_KEY)].drop_duplicates().itertuples(index=False, name=None)
-    )
-    if not known >= {astuple(condition) for condition in plan.conditions}:
-        return  # a rule that has no answer to some conditions, as `label` without labels
-    every = RunResults.of(plan, zoo, {"recognition": chosen}, rule, judges)
-    for stage in ("all", *plan.config["stages"]):
-        results = every if stage == "all" else every.at(stage)
-        for claim in CLAIMS:
-            decided = judged_by(claim, results) if claim.of_recognition else {}
-            if decided and decided["verdict"] != UNTESTABLE:
-                yield {"stage": stage, "judges": judges} | dict(rule) | decided
+    wanted = {astuple(condition) for condition in plan.conditions}
+    for judges, images in product(JUDGES, IMAGES_JUDGED):
+        counted = chosen if images == "all" else got_right(chosen)
+        if not _conditions(counted) >= wanted:
+            continue  # a rule that has no answer to some conditions, as `label` without labels
+        every = RunResults.of(plan, zoo, {"recognition": chosen}, rule, judges, images)
+        for stage in ("all", *plan.config["stages"]):
+            results = every if stage == "all" else every.at(stage)
+            for claim in CLAIMS:
+                decided = judged_by(claim, results) if claim.of_recognition else {}
+                if decided and decided["verdict"] != UNTESTABLE:
+                    how = {"stage": stage, "judges": judges, "images": images}
+                    yield how | dict(rule) | decided
+
+
+def _conditions(recognition: pd.DataFrame) -> set[tuple[str, ...]]:
+    rows = recognition[list(tables.CONDITION_KEY)].drop_duplicates()
+    return set(rows.itertuples(index=False, name=None))

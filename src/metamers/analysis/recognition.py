@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from metamers.storage.columns import ANSWERS
 from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
 
+FLAGS = ("member", "same_weights", "related", "trained")
 Members = Mapping[str, Sequence[str]]
 
 _LABEL = {"1000": "label", "16_mean": "category", "16_first": "category"}
@@ -23,6 +24,8 @@ def recognition(
     references: pd.DataFrame,
     members: Members,
     weights: Mapping[str, str],
+    lineages: Mapping[str, Collection[str]] | None = None,
+    untrained: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return whether each evaluator recognised each metamer, by each rule.
 
@@ -38,6 +41,11 @@ def recognition(
     weights
         Identity of the weights of each evaluator and member; models of one identity are
         flagged.
+    lineages
+        Recipes, teachers and initial weights of each model, by names of one's own; models that
+        share one are flagged. Not given: none is known.
+    untrained
+        Evaluators whose rows in the zoo say that they were never trained.
 
     Returns
     -------
@@ -54,7 +62,10 @@ def recognition(
     judged = judged.merge(
         _majorities(reference_predictions, members), "left", [*_IMAGE, "model_set"]
     )
-    judged["member"], judged["same_weights"] = _flags(judged, members, weights)
+    judged = judged.join(_flags(judged, members, weights, lineages or {}))
+    judged["trained"] = ~judged["evaluator"].isin(list(untrained))
+    right = (judged["self_predicted"] == judged["label"]).astype("boolean")
+    judged["right"] = right.where(judged["label"].notna())
     names = [*CONDITION_KEY, "image_id", "evaluator"]
     judged[names] = judged[names].astype("category")
     parts = [
@@ -111,8 +122,11 @@ def _majority(rows: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
 
 
 def _flags(
-    judged: pd.DataFrame, members: Members, weights: Mapping[str, str]
-) -> tuple[pd.Series, pd.Series]:
+    judged: pd.DataFrame,
+    members: Members,
+    weights: Mapping[str, str],
+    lineages: Mapping[str, Collection[str]],
+) -> pd.DataFrame:
     pairs = judged[["model_set", "evaluator"]].drop_duplicates()
     unknown = sorted(set(pairs["model_set"]) - set(members))
     if unknown:
@@ -123,20 +137,23 @@ def _flags(
             f"the weights of {sorted(judges - set(weights))} have no identity; members and "
             f"evaluators need one, given were those of {sorted(weights)}"
         )
-    pairs["member"] = [e in members[s] for s, e in pairs.itertuples(index=False)]
-    pairs["same_weights"] = [
-        e not in members[s] and weights[e] in {weights[m] for m in members[s]}
-        for s, e in pairs[["model_set", "evaluator"]].itertuples(index=False)
-    ]
+    found = []
+    for model_set, judge in pairs.itertuples(index=False):
+        own = members[model_set]
+        member = judge in own
+        twin = not member and weights[judge] in {weights[m] for m in own}
+        shared = {tag for m in own for tag in lineages.get(m, ())} & {*lineages.get(judge, ())}
+        found.append((member, twin, not member and (twin or bool(shared))))
+    pairs[["member", "same_weights", "related"]] = found
     flags = judged[["model_set", "evaluator"]].merge(pairs, "left", ["model_set", "evaluator"])
-    return flags["member"], flags["same_weights"]
+    return flags[["member", "same_weights", "related"]].set_axis(judged.index)
 
 
 def _judge(judged: pd.DataFrame, names: list[str], rule: str, label_space: str) -> pd.DataFrame:
     answer = ANSWERS[label_space]
     asked = judged[_LABEL[label_space] if rule == "label" else f"{rule}_{answer}"]
     known = asked.notna().to_numpy()
-    rows = judged.loc[known, [*names, "member", "same_weights"]]
+    rows = judged.loc[known, [*names, *FLAGS, "right"]]
     return rows.assign(
         rule=_constant(rule, RULES, len(rows)),
         label_space=_constant(label_space, LABEL_SPACES, len(rows)),

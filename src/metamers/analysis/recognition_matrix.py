@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metamers.analysis.recognition import FLAGS
 from metamers.config.plan import Condition
 from metamers.images import crops
 from metamers.storage.tables import CONDITION_KEY
@@ -29,10 +30,11 @@ class RecognitionMatrix:
         What is resampled: the images or, where they are crops, the photographs that they are of.
     recognised
         Shape (evaluators, photographs): share of a photograph's images that was recognised; 1
-        or 0 where each image is a photograph of its own.
+        or 0 where each image is a photograph of its own. NaN where images were selected and
+        an evaluator has none of the photograph's.
     n_images
         Number of images.
-    member, same_weights
+    member, same_weights, related, trained
         Shape (evaluators,): flags of the table `recognition`.
     """
 
@@ -45,6 +47,8 @@ class RecognitionMatrix:
     n_images: int
     member: NDArray[np.bool_]
     same_weights: NDArray[np.bool_]
+    related: NDArray[np.bool_]
+    trained: NDArray[np.bool_]
 
     @property
     def held_out(self) -> NDArray[np.bool_]:
@@ -54,6 +58,8 @@ class RecognitionMatrix:
     def of(self, group: str) -> NDArray[np.bool_]:
         """Return which evaluators belong to a group of `tables.GROUPS`."""
         groups = {
+            "trained": self.held_out & self.trained,
+            "unrelated": self.held_out & self.trained & ~self.related,
             "held_out": self.held_out,
             "members": self.member,
             "all": np.ones_like(self.member),
@@ -77,7 +83,8 @@ def cells(recognition: pd.DataFrame, *, selected: bool = False) -> list[Recognit
     Parameters
     ----------
     selected
-        Images were chosen, so that photographs may have lost some of their crops.
+        Judgements were chosen, so that evaluators may differ in their images, and photographs
+        in their number of crops.
 
     Raises
     ------
@@ -160,14 +167,14 @@ def _cell(key: tuple[Any, ...], rows: pd.DataFrame, selected: bool) -> Recogniti
     evaluator, evaluators = pd.factorize(rows["evaluator"], sort=True)
     image, images = pd.factorize(rows["image_id"], sort=True)
     shape = (len(evaluators), len(images))
-    if len(rows) != shape[0] * shape[1]:
+    if len(rows) != shape[0] * shape[1] and not selected:
         raise ValueError(
             f"{key!r}: {len(rows)} judgements for {shape[0]} evaluators and {shape[1]} images; "
             "each evaluator must have judged each image once"
         )
-    recognised = np.zeros(shape, dtype=np.float32)
+    recognised = np.full(shape, np.nan, dtype=np.float32)
     recognised[evaluator, image] = rows["recognised"]
-    flags = {name: np.zeros(shape[0], dtype=bool) for name in ("member", "same_weights")}
+    flags = {name: np.zeros(shape[0], dtype=bool) for name in FLAGS}
     for name, flag in flags.items():
         flag[evaluator] = rows[name]
     names = tuple(map(str, key))
@@ -199,4 +206,7 @@ def _by_photograph(
         )
     belongs = photograph[:, None] == np.arange(number.size)
     names = sorted({crops.photograph_of(image) for image in images})
-    return tuple(names), (recognised @ belongs / number).astype(np.float32)
+    known = (~np.isnan(recognised)).astype(np.float32) @ belongs
+    seen = np.nan_to_num(recognised) @ belongs
+    shares = np.divide(seen, known, out=np.full(seen.shape, np.nan), where=known > 0)
+    return tuple(names), shares.astype(np.float32)

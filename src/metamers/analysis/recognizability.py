@@ -60,8 +60,9 @@ def by_set(
 ) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
-    `held_out` leaves out the members and the models with the weights of one. A group without
-    evaluators has no row. The interval resamples images and evaluators.
+    `held_out` leaves out the members and the models with the weights of one, `trained` also
+    those that were never trained, `unrelated` also those that share a member's lineage. A group
+    without evaluators has no row. The interval resamples images and evaluators.
 
     Parameters
     ----------
@@ -100,9 +101,11 @@ class _Successful:
         if successes is None or successes.empty:
             return cls(frozenset(), {})
         keys = [*tables.CONDITION_KEY, "image_id"]
-        good = pd.MultiIndex.from_frame(successes.loc[successes["success"], keys].astype(str))
-        rows = recognition[pd.MultiIndex.from_frame(recognition[keys].astype(str)).isin(good)]
-        found = cells(rows, selected=True)
+        image = recognition.groupby(keys, observed=True, sort=False).ngroup()
+        first = ~image.duplicated()  # of each image: there are many judgements of it
+        images = recognition.loc[first, keys].astype(str).assign(image=image[first])
+        good = images.merge(successes.loc[successes["success"], keys].astype(str), "inner", keys)
+        found = cells(recognition[image.isin(good["image"])], selected=True)
         conditions = successes[list(tables.CONDITION_KEY)].drop_duplicates()
         known = frozenset(Condition(*row) for row in conditions.itertuples(index=False, name=None))
         return cls(known, {(c.condition, c.rule, c.label_space): c for c in found})
@@ -173,6 +176,8 @@ def _by_evaluator(cell: RecognitionMatrix, seed: int) -> pd.DataFrame:
             "evaluator": cell.evaluators,
             "member": cell.member,
             "same_weights": cell.same_weights,
+            "related": cell.related,
+            "trained": cell.trained,
             "n_images": cell.n_images,
             "recognizability": cell.recognised.mean(axis=1, dtype=np.float64),
             "low": low,

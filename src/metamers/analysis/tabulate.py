@@ -9,30 +9,32 @@ from typing import Any
 import pandas as pd
 
 from metamers.analysis import (
-    claims,
+    claims_page as page_of_claims,
+)
+from metamers.analysis import (
     feather2023_comparison,
     mixed_regression,
     mixed_sets,
     multiverse,
     paper_comparison,
+    paper_facts,
+    paper_settings,
     success,
+    verdicts,
 )
 from metamers.analysis import recognizability as analysis
 from metamers.analysis.chance import chance
-from metamers.analysis.claim_effects import RunResults
 from metamers.analysis.equal_loss import equal_loss
 from metamers.analysis.human_alignment import human_alignment
 from metamers.analysis.recipe_comparison import recipe_effects
 from metamers.analysis.recognition import recognition as recognition_of
+from metamers.analysis.run_results import EVIDENCE, RunResults
 from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
 from metamers.storage import metamers as metamer_files
 from metamers.storage import provenance, tables
-
-EVIDENCE = ("recognition", "image_metrics", "mixed_regression", "power")
-"""Tables that claims rest on."""
 
 RAW = ("references", "reference_predictions", "predictions", "null_distribution", "ceiling")
 """Tables that `recognizability` passes on as they are."""
@@ -63,6 +65,8 @@ def recognizability(
         raw["references"],
         plan.model_sets,
         {name: weights_identity(rows[name]) for name in plan.models},
+        {name: row.get("lineage", ()) for name, row in rows.items()},
+        [name for name, row in rows.items() if row["training"] == "random"],
     )
     seed = config["seed"]
     images = success.by_image(raw["likeness"], raw["null_distribution"], answers, own)
@@ -124,7 +128,7 @@ def compare_with_paper(
     images = found["references"].groupby("references", observed=True).size()
     likest = {theirs: plan.first_of_kinds.get(kind) for theirs, kind in LIKE_THE_PAPERS.items()}
     run = {
-        theirs: paper_comparison.setting_of(
+        theirs: paper_settings.setting_of(
             plan, name, int(images[plan.experiments[name][0].references])
         )
         for theirs, name in likest.items()
@@ -143,6 +147,7 @@ def compare_with_paper(
         specs,
         run,
         config["seed"],
+        paper_facts.facts(plan, run),
     )
     theirs = feather2023_comparison.comparison(
         plan,
@@ -152,7 +157,7 @@ def compare_with_paper(
     )
     return {
         "paper_comparison": pd.concat([compared, theirs], ignore_index=True),
-        "claims": claims.judge(RunResults.of(plan, specs, found)),
+        "claims": verdicts.judge(RunResults.of(plan, specs, found)),
         "claims_multiverse": (
             none["claims_multiverse"]
             if config["random_weights"]
@@ -168,30 +173,54 @@ def claims_of(folder: Path, plan: Plan) -> pd.DataFrame:
     ----------
     folder
         Has ``recognition.parquet`` for every condition of the plan, and those of
-        `EVIDENCE` that there are; claims on others are not testable.
+        `run_results.EVIDENCE` that there are; claims on others are not testable.
 
     Raises
     ------
     FileNotFoundError
         If there is no table ``recognition``.
     """
+    found = _evidence(folder)
+    return verdicts.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
+
+
+def multiverse_of(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Return the table ``claims_multiverse`` of such a folder."""
+    specs = zoo.specs(plan.used_rows)
+    return multiverse.multiverse(plan, specs, _evidence(folder)["recognition"])
+
+
+def verdict_counts(found: pd.DataFrame) -> pd.DataFrame:
+    """Return how many rows of a table ``claims_multiverse`` have each verdict."""
+    return multiverse.grid(found)
+
+
+def _evidence(folder: Path) -> dict[str, pd.DataFrame]:
     if not (folder / "recognition.parquet").exists():
         raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
-    paths = {name: folder / f"{name}.parquet" for name in EVIDENCE}
-    found = {
+    paths = {name: folder / f"{name}.parquet" for name in ("recognition", *EVIDENCE)}
+    return {
         name: tables.read(tables.TABLES[name], path, categories=True)
         for name, path in paths.items()
         if path.exists()
     }
-    return claims.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
 
 
 def claims_page(
-    judged: pd.DataFrame, config: Mapping[str, Any], found: pd.DataFrame | None = None
+    judged: pd.DataFrame,
+    config: Mapping[str, Any],
+    found: pd.DataFrame | None = None,
+    succeeded: pd.DataFrame | None = None,
 ) -> str:
-    """Return the page of claims, in Markdown, with the counts of a table `claims_multiverse`."""
+    """Return the page of claims, in Markdown.
+
+    Parameters
+    ----------
+    judged, found, succeeded
+        The tables ``claims``, ``claims_multiverse`` and ``success``.
+    """
     grid = None if found is None else multiverse.grid(found)
-    return claims.markdown(judged, provenance.stamp(config), grid)
+    return page_of_claims.markdown(judged, provenance.stamp(config), grid, succeeded)
 
 
 def losses(paths: Iterable[str | Path]) -> pd.DataFrame:

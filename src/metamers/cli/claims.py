@@ -24,6 +24,9 @@ def judge_claims(
     default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
         "config/config.yaml"
     ),
+    multiverse: Annotated[
+        bool, typer.Option(help="Verdicts by rule, label space, stage, judges and images instead.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Rows of the table, as JSON.")] = False,
 ) -> None:
     """Judge the paper's claims on a folder of tables, of which `recognition` is needed."""
@@ -34,10 +37,14 @@ def judge_claims(
         config = validation.read(configfile or [], default)
         rows = validation.rows_of(config, base)
         validation.require(config, rows, base)
-        judged = tabulate.claims_of(tables, Plan.from_config(config, rows))
+        plan = Plan.from_config(config, rows)
+        make = tabulate.multiverse_of if multiverse else tabulate.claims_of
+        judged = make(tables, plan)
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
         typer.echo(json.dumps(json.loads(judged.to_json(orient="records")), indent=1))
+    elif multiverse:
+        typer.echo(tabulate.verdict_counts(judged).to_string(index=False))
     else:
         typer.echo(tabulate.claims_page(judged, config))

@@ -70,7 +70,7 @@ def _recognizability(frame: pd.DataFrame) -> list[str]:
     ]
     for (model_set, stage), rows in frame.groupby(["model_set", "stage"], sort=False):
         cells = {row.group: row for row in rows.itertuples()}
-        own, held_out = (_cell(cells.get(group)) for group in ("members", "held_out"))
+        own, held_out = (_cell(cells.get(group)) for group in ("members", "trained"))
         lines.append(f"{model_set:<24}{stage:<9}{own:<22}{held_out}")
     n_images = int(frame["n_images"].max()) if len(frame) else 0
     return [*lines, f"(n = {n_images} images)"]

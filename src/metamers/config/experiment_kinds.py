@@ -54,6 +54,7 @@ KINDS: Mapping[str, Kind] = {
             "examples",
             "recognizability",
             "ensemble_gain",
+            "transfer",
             "image_metrics",
             "similarity",
             "optimisation",

@@ -431,11 +431,8 @@ def _with_stages_in_use(row: Mapping[str, Any], stages: Iterable[str]) -> Mappin
 
 def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
     weights = {k: v for k, v in row["weights"].items() if k not in ("licence", "note")}
-    kept = {
-        k: v
-        for k, v in row.items()
-        if k not in ("label", "note", "accuracy", "input", "feather2023")
-    }
+    idle = ("label", "note", "accuracy", "input", "lineage", "feather2023")
+    kept = {k: v for k, v in row.items() if k not in idle}
     return kept | {"weights": weights}
 
 

@@ -32,8 +32,6 @@ LABEL_SPACE_TEXT = {
     "16_mean": "16 classes by mean probability",
     "16_first": "16 classes by the most probable class",
 }
-# One in a thousand cannot be told from the axis.
-_CHANCE = {"16_mean": 1 / 16, "16_first": 1 / 16}
 _HELD_OUT, _MEMBER = "held-out model", "member of the set"
 _TWIN, _MEAN = "weights of a member", "mean of held-out models, 95 % interval"
 _PEOPLE = "people, published (Feather et al. 2023), 16 categories"
@@ -58,13 +56,14 @@ def recognizability(
     rule: str = "self",
     label_space: str = "1000",
     flagged: Collection[ConditionKey] = (),
+    limits: Sequence[float] = (),
     people: pd.DataFrame | None = None,
 ) -> alt.VConcatChart:
     """Return Fig 3: one panel per model set, share recognised against stage.
 
     A thin line is one evaluator; the set's members are dashed and of another colour. The thick
-    line is the mean over held-out evaluators, the band its 95 % interval. Up to six evaluators
-    are told apart by shape.
+    line is the mean over held-out, trained evaluators, the band its 95 % interval. Up to six
+    evaluators are told apart by shape.
 
     Parameters
     ----------
@@ -80,6 +79,8 @@ def recognizability(
         What the answer is compared with; by default the primary rule.
     flagged
         Conditions that are not metamers: their means are open circles.
+    limits
+        Chance and ceiling of trained evaluators, as means: dotted.
     people
         Columns model_set, stage, people, people_low and people_high: what people recognised in
         metamers of that network and layer (Feather et al. 2023), drawn beside the sets' lines.
@@ -92,16 +93,14 @@ def recognizability(
     refuse_other_columns(table, RECOGNIZABILITY)
     refuse_other_columns(by_set, RECOGNIZABILITY_BY_SET)
     chosen = {"experiment": experiment, "rule": rule, "label_space": label_space}
-    held_out = by_set[by_set["group"] == "held_out"]
+    held_out = by_set[by_set["group"] == "trained"]
     means = held_out[(held_out[list(chosen)] == list(chosen.values())).all(axis=1)]
     rows = _lines(pick(table, **chosen), means, labels, flagged, people)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
     columns = _columns(len(sets))
     headings = style.headings(sets, columns)
     rows["panel"] = rows["set"].map(dict(zip(sets, headings, strict=True)))
-    chart = _layers(
-        rows, in_order(set(rows["stage"]), stages), labels, _CHANCE.get(label_space)
-    ).facet(
+    chart = _layers(rows, in_order(set(rows["stage"]), stages), labels, limits).facet(
         facet=alt.Facet("panel:N", sort=headings, title=None, header=style.panel_header()),
         columns=columns,
         data=inline(rows),
@@ -111,7 +110,7 @@ def recognizability(
         chart,
         "Recognizability of metamers by models that did not make them",
         [f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."],
-        _notes(rows, label_space),
+        _notes(rows, limits),
         width=max(columns * 215, 380),
     )
 
@@ -166,7 +165,7 @@ def _counts(rows: pd.DataFrame) -> str:
 
 
 def _layers(
-    rows: pd.DataFrame, stages: list[str], labels: Labels, chance: float | None
+    rows: pd.DataFrame, stages: list[str], labels: Labels, limits: Sequence[float]
 ) -> style.Layers:
     base = alt.Chart().encode(
         x=alt.X("stage:O", sort=stages, title="stage").scale(domain=stages).axis(labelAngle=0),
@@ -174,9 +173,9 @@ def _layers(
         tooltip=["line:N", "stage:N", alt.Tooltip("value:Q", format=".3f"), "low:Q", "high:Q"],
     )
     dotted = alt.Chart().mark_rule(strokeDash=[1, 3], color=style.FAINT)
-    floor = [] if chance is None else [dotted.encode(y=alt.datum(chance))]
+    marks = [dotted.encode(y=alt.datum(limit)) for limit in limits]
     layers = alt.layer(
-        style.beneath_heading("counts"), *floor, *_single(base, rows, labels), *_mean(base)
+        style.beneath_heading("counts"), *marks, *_single(base, rows, labels), *_mean(base)
     )
     return layers.properties(width=190, height=170)
 
@@ -224,8 +223,9 @@ def _mean(base: alt.Chart) -> list[alt.Chart]:
     ]
 
 
-def _notes(rows: pd.DataFrame, label_space: str) -> list[str]:
+def _notes(rows: pd.DataFrame, limits: Sequence[float]) -> list[str]:
     notes = ["Interval: 95 % bootstrap over images and evaluators."]
-    if label_space in _CHANCE:
-        notes.append(f"Dotted: chance, {_CHANCE[label_space]:.4f}.")
+    if limits:
+        shown = " and ".join(f"{limit:.3f}" for limit in limits)
+        notes.append(f"Dotted: agreement with other and with mildly changed references, {shown}.")
     return notes + style.flag_notes(rows, "Open circles")

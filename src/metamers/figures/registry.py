@@ -30,6 +30,7 @@ from metamers.figures.recognizability import recognizability as draw_recognizabi
 from metamers.figures.sample_size import power as draw_power
 from metamers.figures.shared_invariance import shared_invariance as draw_shared_invariance
 from metamers.figures.similarity import similarity as draw_similarity
+from metamers.figures.transfer import transfer as draw_transfer
 from metamers.snakemake_script import notice
 from metamers.storage import provenance, tables
 
@@ -238,6 +239,31 @@ def recognizability(material: FigureInputs) -> alt.VConcatChart:
         stages=material.stages,
         flagged=material.flagged,
         people=material.people,
+        limits=_limits(material),
+    )
+
+
+def _limits(material: FigureInputs) -> list[float]:
+    """Return chance and ceiling of the evaluators that were trained, as means over them."""
+    judged = material.tables["recognizability"]
+    trained = set(judged.loc[judged["trained"], "evaluator"])
+    found = []
+    for name, column in (("chance", "chance"), ("ceiling", "agreement")):
+        table = material.tables[name]
+        rows = table[(table["label_space"] == "1000") & table["evaluator"].isin(trained)]
+        found += [float(rows[column].mean())] if len(rows) else []
+    return found
+
+
+def transfer(material: FigureInputs) -> alt.VConcatChart:
+    """Who recognises whose metamers."""
+    return draw_transfer(
+        material.tables["recognizability"],
+        experiment=material.experiment,
+        labels=material.labels,
+        stages=material.stages,
+        families={name: row["family"] for name, row in material.plan.zoo.items()},
+        flagged=material.flagged,
     )
 
 
@@ -409,6 +435,7 @@ FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
     "recognizability": recognizability,
     "human_alignment": human_alignment,
     "ensemble_gain": ensemble_gain,
+    "transfer": transfer,
     "image_metrics": image_metrics,
     "similarity": similarity,
     "shared_invariance": shared_invariance,

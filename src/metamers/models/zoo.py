@@ -42,6 +42,9 @@ class ModelSpec:
     channels
         Where the blocks' activations of four dimensions have their channels: ``first``
         (n, channels, height, width) or ``last`` (n, height, width, channels).
+    lineage
+        Recipe, teachers and initial weights, by names of one's own: models that share one are
+        related.
     feather2023
         Name of the network in the published results of Feather et al. (2023), if it is there.
     """
@@ -59,6 +62,7 @@ class ModelSpec:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
     channels: Literal["first", "last"] = "first"
+    lineage: tuple[str, ...] = ()
     feather2023: str = ""
     note: str = ""
 
@@ -78,6 +82,7 @@ class ModelSpec:
             if values["normalisation"] is not None:
                 values["normalisation"] = Normalisation(**_tuples(values["normalisation"]))
             values["blocks"] = tuple(values["blocks"])
+            values["lineage"] = tuple(values.get("lineage", ()))
             return cls(**values)
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(

@@ -12,10 +12,11 @@ ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "categor
 """Column of the answers in each label space."""
 RULES = ("self", "label", "generator")
 LABEL_SPACES = ("1000", "16_mean", "16_first")
-GROUPS = ("held_out", "members", "all")
+GROUPS = ("trained", "unrelated", "held_out", "members", "all")
 CHANGES = ("crop", "flip", "jpeg")
+JUDGES = ("trained", "unrelated", "all")
+IMAGES_JUDGED = ("all", "right")
 PEOPLE = "people"  # a group of evaluators that only `metamers experiment score` adds
-JUDGES = ("trained", "all")
 REGRESSIONS = ("composition", "members")
 VERDICTS = ("confirmed", "refuted", "undecided", "not testable with these models")
 COMPARISONS = (
@@ -69,6 +70,13 @@ MEMBER = column("member", pa.bool_(), "the evaluator is a member of the model se
 SAME_WEIGHTS = column(
     "same_weights", pa.bool_(), "the evaluator is no member but has the weights of one"
 )
+RELATED = column(
+    "related",
+    pa.bool_(),
+    "the evaluator is no member but shares weights, recipe, teacher or initial weights with one "
+    "(lineage, docs/zoo.md)",
+)
+TRAINED = column("trained", pa.bool_(), "the evaluator was trained: its row is not `random`")
 LOW = column("low", pa.float64(), "lower end of the 95 % bootstrap interval", nullable=True)
 HIGH = column("high", pa.float64(), "upper end of the 95 % bootstrap interval", nullable=True)
 RULE = column(

@@ -1,0 +1,134 @@
+"""Who recognises whose metamers: transfer within and across families."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import altair as alt
+import pandas as pd
+
+from metamers.figures import style
+from metamers.figures.data import (
+    ConditionKey,
+    Labels,
+    in_order,
+    inline,
+    is_flagged,
+    pick,
+    printed,
+    refuse_other_columns,
+    set_labels,
+    sets_in_order,
+)
+from metamers.storage.tables import RECOGNIZABILITY
+
+MEAN = "mean, held out and trained"
+_NOTES = [
+    "Dashed: the evaluator is a member of the set, or has the weights of one. Evaluators are by "
+    "family; below each, the mean of those that are held out and trained."
+]
+_SETS_WITH_TEXT = 12
+_LARGE, _SMALL = 44, 15
+
+
+def transfer(
+    table: pd.DataFrame,
+    *,
+    experiment: str,
+    labels: Labels,
+    stages: Sequence[str],
+    families: Mapping[str, str],
+    rule: str = "self",
+    label_space: str = "1000",
+    flagged: Collection[ConditionKey] = (),
+) -> alt.VConcatChart:
+    """Return the share of each set's metamers that each evaluator recognises, by family.
+
+    A panel per stage and family of evaluators, a column per model set.
+
+    Parameters
+    ----------
+    table
+        Table `recognizability`.
+    experiment, labels, stages, rule, label_space, flagged
+        As for `recognizability`.
+    families
+        Family of each evaluator; one that is not named has the family ``other``.
+
+    Raises
+    ------
+    ValueError
+        If the table has other columns, or no row of this experiment and rule.
+    """
+    refuse_other_columns(table, RECOGNIZABILITY)
+    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
+    rows = _cells(rows, labels, families, flagged)
+    sets = sets_in_order(rows["model_set"], rows["set"], labels)
+    cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
+    shown = in_order(set(rows["stage"]), stages)
+    evaluators = [*in_order(set(rows["shown"]) - {MEAN}, list(labels.values())), MEAN]
+    chart = (
+        _heatmap(sets, evaluators, cell)
+        .facet(
+            row=alt.Row("family:N", title=None, header=style.side_header()),
+            column=alt.Column("stage:N", sort=shown, title=None),
+            data=inline(rows),
+        )
+        .resolve_scale(y="independent")
+    )
+    images = style.spread(rows["n_images"], "image")
+    return style.finish(
+        chart,
+        "Transfer of metamers within and across families",
+        [f"Share that an evaluator takes for the class of the reference; n = {images}."],
+        [*_NOTES, *style.flag_notes(rows, style.FLAG)],
+        width=max(cell * len(sets) * len(shown) + 270, 480),
+    )
+
+
+def _cells(
+    rows: pd.DataFrame,
+    labels: Labels,
+    families: Mapping[str, str],
+    flagged: Collection[ConditionKey],
+) -> pd.DataFrame:
+    rows = rows.assign(
+        shown=printed(rows["evaluator"], labels),
+        family=[families.get(name, "other") for name in rows["evaluator"]],
+        own=rows["member"] | rows["same_weights"],
+    )
+    kept = ["references", "recipe", "model_set", "stage", "bound", "family", "n_images"]
+    means = rows[~rows["own"] & rows["trained"]].groupby(kept, observed=True, as_index=False)
+    mean = means["recognizability"].mean().assign(shown=MEAN, own=False)
+    found = pd.concat([rows[[*kept, "shown", "own", "recognizability"]], mean], ignore_index=True)
+    found["set"] = set_labels(found, labels)
+    found["flagged"] = is_flagged(found, flagged)
+    daggers = found["flagged"].map({True: style.FLAG, False: ""})
+    found["text"] = found["recognizability"].map("{:.2f}".format) + daggers
+    return found
+
+
+def _heatmap(sets: list[str], evaluators: list[str], cell: int) -> style.Layers:
+    base = alt.Chart().encode(
+        x=alt.X("set:N", sort=sets, title=None)
+        .scale(domain=sets)
+        .axis(labelAngle=-45, labelLimit=220, ticks=False, domain=False),
+        y=alt.Y("shown:N", sort=evaluators, title=None).axis(
+            labelLimit=240, ticks=False, domain=False
+        ),
+    )
+    colour = (
+        alt.Color("recognizability:Q", title="share recognised")
+        .scale(scheme="blues", domain=[0, 1])
+        .legend(values=[0, 0.2, 0.4, 0.6, 0.8, 1], gradientLength=120)
+    )
+    tooltip = ["shown:N", "set:N", "stage:N", "family:N", "recognizability:Q"]
+    cells = base.mark_rect(stroke="white", strokeWidth=0.5).encode(color=colour, tooltip=tooltip)
+    outline = base.transform_filter(alt.datum.own).mark_rect(
+        fillOpacity=0, stroke=style.MEMBER, strokeWidth=1.8, strokeDash=style.DASH
+    )
+    ink = alt.condition(alt.datum.recognizability > 0.6, alt.value("white"), alt.value(style.INK))
+    daggers = base.transform_filter(alt.datum.flagged).mark_text(fontSize=10, text=style.FLAG)
+    words = base.mark_text(fontSize=10.5).encode(text="text:N") if cell > _SMALL else daggers
+    layers = alt.layer(cells, words.encode(color=ink), outline)
+    return layers.properties(width=alt.Step(cell), height=alt.Step(18))
