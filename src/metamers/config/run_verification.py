@@ -33,8 +33,8 @@ def inspect_run(plan: Plan, folder: Path) -> list[Finding]:
     there = {place(path, folder): path for path in results(folder)}
     expected = _expected(plan, folder)
     if expected is None:
-        named = (name for path in there.values() for name in _named(path))
-        expected = {name for name in there if not name.startswith(_VERIFIED)} | set(named)
+        expected = {name for name in there if not name.startswith(_VERIFIED)}
+    expected = expected | {n for name in expected & there.keys() for n in _named(there[name])}
     found = [finding for name in sorted(expected) for finding in inspector.of(folder / name)]
     reason = "nothing in the configuration makes it"
     return found + [Finding(name, "left over", reason) for name in sorted(set(there) - expected)]
