@@ -8,6 +8,8 @@ SECTIONS = {
         "recognizability",
         "human_alignment",
         "ensemble_gain",
+        "equal_loss",
+        "transfer",
         "bounds",
         "mixed_sets",
         "difference_in_means",
@@ -19,7 +21,7 @@ SECTIONS = {
         "cross_stage",
         "power",
     ),
-    "4 Optimisation": ("optimisation", "losses", "recipes", "equal_loss", "gradient_agreement"),
+    "4 Optimisation": ("optimisation", "losses", "recipes", "gradient_agreement"),
 }
 PAPER = "5 The paper"
 OTHER = "6 More"
