@@ -20,6 +20,7 @@ from metamers.cli import (
     plan,
     publish,
     report,
+    status,
     summary,
     verify,
     weights,
@@ -42,6 +43,7 @@ app.add_typer(export.app)
 app.add_typer(publish.app)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(verify.app)
+app.add_typer(status.app)
 app.add_typer(report.app)
 
 

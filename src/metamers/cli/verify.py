@@ -28,7 +28,7 @@ def verify_run(
     ] = False,
 ) -> None:
     """Compare every file of a run with what its configuration makes; exit code 1 if one differs."""
-    plan = _plan(configfile or [], default, run)
+    plan = plan_of(configfile or [], default, run)
     found = run_verification.inspect_run(plan, run)
     left_over = [finding for finding in found if finding.kind == "left over"]
     wrong = [finding for finding in found if finding.kind != "left over"]
@@ -50,7 +50,14 @@ def verify_run(
         raise typer.Exit(1)
 
 
-def _plan(configfiles: list[Path], default: Path, run: Path) -> Plan:
+def plan_of(configfiles: list[Path], default: Path, run: Path) -> Plan:
+    """Return the plan of a run's folder.
+
+    Raises
+    ------
+    typer.BadParameter
+        If the configuration is wrong or of another run, or there is no such folder.
+    """
     try:
         config = validation.read(configfiles, default)
         plan = validation.plan_of(config, default.resolve().parent.parent)
