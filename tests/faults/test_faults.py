@@ -58,6 +58,14 @@ def start(server, folder, *arguments):
     return server.start(folder, *tiny_runs.write(folder, *settings()), *TARGETS, *arguments)
 
 
+def wait_until(reached, run, seconds=120):
+    """Wait for a moment of a run; fail with what it said where that never comes."""
+    latest = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < latest, run.said[-3000:]
+        time.sleep(0.002)
+
+
 def at_work(folder, run=None):
     """Return the processes of jobs that work in a folder."""
     found = []
@@ -117,7 +125,7 @@ def test_killed_at_a_random_moment(server, whole, tmp_path, record, victim, atte
 
 PHASES = {
     "load": "metamers ",
-    "first step": "steps run as they are written",
+    "first step": "steps run eagerly",
     "save": "the progress is in",
 }
 
@@ -139,8 +147,7 @@ def test_signalled_twice_in_each_phase(server, whole, tmp_path, record, number, 
             return any(path.is_file() for path in results.rglob("*"))
         return any(PHASES[phase] in log.read_text() for log in logs.rglob("*.log"))
 
-    while not reached():
-        time.sleep(0.002)
+    wait_until(reached, run)
     for _ in range(2):
         for process in at_work(folder, run):
             process.send_signal(getattr(signal, number))
@@ -203,8 +210,7 @@ def test_the_folder_is_read_only(server, whole, disk, record):
 def test_two_runs_in_one_folder(server, whole, tmp_path, record):
     folder = tmp_path / "run"
     first = start(server, folder)
-    while not is_locked(folder):
-        time.sleep(0.01)
+    wait_until(lambda: is_locked(folder), first)
     second = server.start(folder, *tiny_runs.write(folder, *settings()), *TARGETS, out="second")
     assert second.wait() != 0
     assert "cannot be locked" in second.said
@@ -223,8 +229,7 @@ def test_a_picture_turns_unreadable(server, whole, tmp_path, record):
     good = (pictures / "1.png").read_bytes()
     tiny_runs.run(server, tmp_path / "fresh", config, rows, *TARGETS)
     run = server.start(folder, *tiny_runs.write(folder, config, rows), *TARGETS)
-    while not run.out.exists() or "Job stats" not in run.said:
-        time.sleep(0.002)
+    wait_until(lambda: run.out.exists() and "Job stats" in run.said, run)
     (pictures / "1.png").write_bytes(good[: len(good) // 2])
     assert run.wait() != 0
     assert "1.png" in run.said
