@@ -63,7 +63,7 @@ def die_in_write(number: int, call: str):
 
             return called
 
-        checkpoints.os.fsync = killing("fsync", true_fsync)
+        os.fsync = killing("fsync", true_fsync)
         Path.replace = killing("replace", true_replace)
 
     return arm
@@ -84,6 +84,7 @@ def until_done(references, folder: Path, generator: random.Random, kills: int) -
         _, status = os.waitpid(process, 0)
         killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         if os.WIFEXITED(status):  # it was done before it could be killed
+            assert os.WEXITSTATUS(status) == 0, "a job failed by itself"
             checkpoints.remove(folder / "checkpoint")
     _, status = os.waitpid(attempt(references, folder), 0)
     assert status == 0
