@@ -28,6 +28,8 @@ def material():
         "recognizability_by_set": pd.concat(
             [by_set, by_set.assign(rule="label", label_space="16_mean", mean=0.123)]
         ),
+        "chance": pd.DataFrame(columns=tables.CHANCE.schema.names),
+        "ceiling": pd.DataFrame(columns=tables.CEILING.schema.names),
         "success": pd.DataFrame(columns=tables.SUCCESS.schema.names).astype({"are_metamers": bool}),
     }
     return registry.FigureInputs(found, [], [], plan({"feather2023": "alexnet"}), SIZE.labels)

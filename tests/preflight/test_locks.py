@@ -37,7 +37,7 @@ def test_only_what_works_in_the_folder_holds_its_lock(locked, tmp_path_factory):
 
 def test_demo_unlocks_a_folder_that_nobody_works_in(locked, monkeypatch):
     said = []
-    monkeypatch.setattr(main, "_snakemake", lambda *arguments: said.append(arguments))
+    monkeypatch.setattr(main, "_snakemake", lambda *arguments, **_: said.append(arguments))
     with subprocess.Popen(JOB, cwd=locked, stdin=-1, stdout=-1, text=True) as job:
         job.stdout.readline()
         with pytest.raises(typer.BadParameter, match=str(job.pid)):

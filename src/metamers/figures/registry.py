@@ -271,7 +271,7 @@ def human_alignment(material: FigureInputs) -> alt.VConcatChart:
     """Draw people against networks; the run's own judges by the label, of 16 categories."""
     judged = material.tables["recognizability_by_set"]
     judged = judged[
-        (judged["group"] == "held_out")
+        (judged["group"] == "trained")
         & (judged["rule"] == "label")
         & (judged["label_space"] == "16_mean")
     ]
