@@ -106,7 +106,12 @@ def test_every_gpu_rule_asks_for_one_gpu(tmp_path):
         r"^ *(?:local)?rule (\w+):\n(.*?)(?=\n\n|\n *rule |\n\[)", said, re.M | re.S
     )
     with_gpu = {rule for rule, block in blocks if re.search(r"resources: .*\bgpu=1\b", block)}
-    assert with_gpu == {"synthesize_metamers", "predict_references", "evaluate_models"}
+    assert with_gpu == {
+        "synthesize_metamers",
+        "predict_references",
+        "measure_baselines",
+        "evaluate_models",
+    }
 
 
 def test_snakefile_parses_quickly_and_without_torch(tmp_path, record_property):
