@@ -13,6 +13,7 @@ import pytest
 from metamers.storage import tables
 
 ROW = {
+    "experiment": "mixed",
     "references": "photographs",
     "recipe": "main",
     "model_set": "pair",
@@ -74,7 +75,7 @@ def test_pandas_polars_and_duckdb_read_the_same(path):
     by_duckdb = duckdb.sql(f"select * from '{path}'").fetchall()
     assert by_pandas["mean"].tolist() == by_polars["mean"].to_list() == [0.5, 0.5]
     assert by_polars["members"].to_list() == [["one", "two"]] * 2
-    assert [row[2] for row in by_duckdb] == ["second", "first"]
+    assert [row[3] for row in by_duckdb] == ["second", "first"]
     assert by_polars.columns == tables.MIXED_SETS.schema.names
 
 

@@ -90,8 +90,8 @@ def test_tables_say_what_made_them(results):
     assert json.loads(stamp["config"])["run"] == "small"
     assert json.loads(stamp["presets"]) == {
         "done": "fast",
-        "main": "paper",
-        "mixed": "paper",
+        "main": "fast",
+        "mixed": "fast",
     }
     assert {"version", "commit", "config_digest"} <= set(stamp)
 
@@ -115,7 +115,7 @@ def test_gallery_shows_every_metamer_of_the_named_sets(results):
     data = results / "gallery/data"
     text = (data / "rows-0.js").read_text()
     rows = json.loads(text[text.index("{") : text.rindex("}") + 1])
-    assert len(rows["photograph"]) == 5 * 5
+    assert len(rows["photograph"]) == 5 * 7  # conditions of `main`, `bounds` and `finished`
     for photograph, condition in zip(rows["photograph"], rows["condition"], strict=True):
         assert (results / f"gallery/images/{photograph}/{condition}.png").stat().st_size > 1000
     assert (results / "gallery/index.html").exists()
@@ -219,7 +219,7 @@ def test_batch_size_of_evaluation_makes_nothing_but_tables_anew(finished, tmp_pa
 
 def test_another_spelling_of_the_same_makes_nothing_but_tables_anew(finished, tmp_path):
     bounds = {"unbounded": {"radius": 10000.0}, "initial_8": {"radius": "16/510"}}
-    recipes = {"main": {"schedule": {"stop": 0.010, "start": 2, "kind": "exponential"}}}
+    recipes = {"main": {"schedule": {"stop": 1.50e-5, "start": 0.0030, "kind": "cosine"}}}
     changes = {"bounds": bounds, "recipes": recipes, "weights_cache": str(default_cache())}
     jobs = planned(finished, configs=overlay(tmp_path, **changes))
     made = {"prepare_references", "fetch_weights", "predict_references", "synthesize_metamers"}
