@@ -9,6 +9,7 @@ rule verify_results:
         rules.tabulate_recognizability.input,
         rules.tabulate_measurements.input,
         rules.compare_with_paper.output,
+        rules.prepare_null_pool.output,
         expand(f"{RUN}/weights/{{model}}.json", model=plan.models),
         expand(
             f"{RUN}/references/{{references}}.safetensors",
