@@ -31,7 +31,8 @@ origin), three stages, the preset `fast` with {steps} steps in all, or until eve
 at {target}. A metamer is recognised if a judge gives it the class that it gives the photograph
 (rule `self`, 1000 classes). Judges of a set are the networks that are not in it, so there are one
 to three: intervals resample images and judges, and speak for networks like these. Three of the
-four are of one family, EfficientNet-Lite; SqueezeNet alone stands for another.
+four are of one family, EfficientNet-Lite; SqueezeNet alone stands for another. The preset's
+smoothed gradient favours what is coarse: shares are this solver's, and sets are compared within it.
 """
 COST = """
 ## What it took
