@@ -384,6 +384,17 @@ def test_transfer_has_the_mean_of_each_family():
     assert row["recognizability"] == pytest.approx(held_out["recognizability"].mean())
 
 
+def test_panels_of_transfer_have_the_stage_of_their_heading():
+    table = synthetic.recognizability(SIZE)
+    families = dict.fromkeys(SIZE.models, "cnn")
+    drawn = transfer(table, experiment="main", families=families, **NAMED).to_dict()
+    datasets = drawn["datasets"]
+    panels = drawn["vconcat"][0]["vconcat"][0]["hconcat"]
+    stages = [{row["stage"] for row in datasets[panel["data"]["name"]]} for panel in panels]
+    assert stages == [{panel["title"]["text"]} for panel in panels]
+    assert [panel["title"]["text"] for panel in panels] == NAMED["stages"]
+
+
 def test_examples_are_the_best_the_middle_and_the_least_recognised():
     shares = {"a": 0, "b": 3, "c": 1, "d": 2, "e": 0}  # of four held-out judges
     rows = [

@@ -30,7 +30,7 @@ CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", 
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 DASH = [4, 3]
 FLAG = "†"
-NOT_METAMERS = "not metamers (the optimisation did not match the activations)."
+NOT_METAMERS = "not metamers (the activations are not matched, or the class is lost)."
 _STAGES = ("#56B4E9", "#0072B2", "#00305A")
 
 _CONFIG = alt.Config(

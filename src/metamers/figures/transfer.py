@@ -67,14 +67,19 @@ def transfer(
     cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
     shown = in_order(set(rows["stage"]), stages)
     evaluators = [*in_order(set(rows["shown"]) - {MEAN}, list(labels.values())), MEAN]
-    chart = (
-        _heatmap(sets, evaluators, cell)
-        .facet(
-            row=alt.Row("family:N", title=None, header=style.side_header()),
-            column=alt.Column("stage:N", sort=shown, title=None),
-            data=inline(rows),
+    # Side by side, not as columns of a facet: where scales are independent, Vega puts these beneath
+    # headings in alphabetical order.
+    chart = alt.hconcat(
+        *(
+            _heatmap(sets, evaluators, cell)
+            .facet(
+                row=alt.Row("family:N", title=None, header=style.side_header()),
+                data=inline(rows[rows["stage"] == stage]),
+            )
+            .resolve_scale(y="independent")
+            .properties(title=alt.Title(stage, anchor="middle"))
+            for stage in shown
         )
-        .resolve_scale(y="independent")
     )
     images = style.spread(rows["n_images"], "image")
     return style.finish(
