@@ -392,7 +392,7 @@ def test_panels_of_transfer_have_the_stage_of_their_heading():
     panels = drawn["vconcat"][0]["vconcat"][0]["hconcat"]
     stages = [{row["stage"] for row in datasets[panel["data"]["name"]]} for panel in panels]
     assert stages == [{panel["title"]["text"]} for panel in panels]
-    assert [panel["title"]["text"] for panel in panels] == NAMED["stages"]
+    assert [panel["title"]["text"] for panel in panels] == list(NAMED["stages"])
 
 
 def test_examples_are_the_best_the_middle_and_the_least_recognised():
