@@ -18,7 +18,7 @@ EVALUATION = 4  # the five first classes
 BASELINES = 1
 IMAGE_METRICS = 2  # intervals of distances between sets
 ANALYSIS = 6  # groups of trained and of unrelated judges; smallest effects; more claims
-FIGURES = 8  # trained judges in the means; chance and ceiling; transfer
+FIGURES = 8  # open marks: the class may be lost, too; headings of transfer
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")
