@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from metamers.cli.options import DEFAULT_CONFIG, ConfigFiles, DefaultConfig
 from metamers.config import validation
 from metamers.config.plan import Plan
 
@@ -17,13 +18,8 @@ app = typer.Typer(help="Judge the paper's claims.", no_args_is_help=True)
 @app.command("claims")
 def judge_claims(
     tables: Annotated[Path, typer.Option(help="Folder of tables, of a run or of others' data.")],
-    configfile: Annotated[
-        list[Path] | None,
-        typer.Option(help="Laid over the default configuration, as Snakemake does; repeatable."),
-    ] = None,
-    default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
-        "config/config.yaml"
-    ),
+    configfile: ConfigFiles = None,
+    default: DefaultConfig = DEFAULT_CONFIG,
     multiverse: Annotated[
         bool, typer.Option(help="Verdicts by rule, label space, stage, judges and images instead.")
     ] = False,

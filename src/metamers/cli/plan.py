@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from tabulate import tabulate
 
+from metamers.cli.options import DEFAULT_CONFIG, ConfigFiles, DefaultConfig
 from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
@@ -59,13 +59,8 @@ class Outlook:
 
 @app.command("plan")
 def show_plan(
-    configfile: Annotated[
-        list[Path] | None,
-        typer.Option(help="Laid over the default configuration, as Snakemake does; repeatable."),
-    ] = None,
-    default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
-        "config/config.yaml"
-    ),
+    configfile: ConfigFiles = None,
+    default: DefaultConfig = DEFAULT_CONFIG,
     probe: Annotated[
         bool, typer.Option("--probe", help="Measure 20 steps of each model on this device.")
     ] = False,

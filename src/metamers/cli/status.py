@@ -13,6 +13,7 @@ import typer
 from tabulate import tabulate
 
 from metamers.cli import verify
+from metamers.cli.options import DEFAULT_CONFIG, ConfigFiles, DefaultConfig
 from metamers.config.plan import Condition, Plan
 
 app = typer.Typer(help="Look at a run at work.", no_args_is_help=True)
@@ -83,13 +84,8 @@ def _bar(text: str) -> str:
 @app.command("status")
 def show_status(
     run: Annotated[Path, typer.Argument(help="The run's folder, results/<run>.")],
-    configfile: Annotated[
-        list[Path] | None,
-        typer.Option(help="Laid over the default configuration, as Snakemake does; repeatable."),
-    ] = None,
-    default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
-        "config/config.yaml"
-    ),
+    configfile: ConfigFiles = None,
+    default: DefaultConfig = DEFAULT_CONFIG,
     everything: Annotated[
         bool, typer.Option("--all", help="Those that are done or waiting, too.")
     ] = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from metamers.cli.options import DEFAULT_CONFIG, ConfigFiles, DefaultConfig
 from metamers.config import run_verification, validation
 from metamers.config.plan import Plan
 
@@ -16,13 +17,8 @@ app = typer.Typer(help="Look at a run after it has ended.", no_args_is_help=True
 @app.command("verify")
 def verify_run(
     run: Annotated[Path, typer.Argument(help="The run's folder, results/<run>.")],
-    configfile: Annotated[
-        list[Path] | None,
-        typer.Option(help="Laid over the default configuration, as Snakemake does; repeatable."),
-    ] = None,
-    default: Annotated[Path, typer.Option(help="The default configuration.")] = Path(
-        "config/config.yaml"
-    ),
+    configfile: ConfigFiles = None,
+    default: DefaultConfig = DEFAULT_CONFIG,
     repair: Annotated[
         bool, typer.Option("--repair", help="Set aside what is wrong; run Snakemake afterwards.")
     ] = False,
