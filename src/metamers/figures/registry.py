@@ -147,6 +147,9 @@ class FigureInputs:
         return within(table, {astuple(c) for c in self.conditions}).reset_index(drop=True)
 
 
+Drawing = Callable[[FigureInputs], alt.VConcatChart]
+
+
 def draw(name: str, material: FigureInputs) -> alt.VConcatChart:
     """Return a figure by its name in the plan; of several experiments of a kind it names its own.
 
@@ -296,36 +299,6 @@ def image_metrics(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
-def similarity(material: FigureInputs) -> alt.VConcatChart:
-    """Fig 5."""
-    return draw_similarity(
-        material.rows("similarity"),
-        labels=material.labels,
-        stages=material.stages,
-        flagged=material.flagged,
-    )
-
-
-def shared_invariance(material: FigureInputs) -> alt.VConcatChart:
-    """Draw how far invariances are shared."""
-    return draw_shared_invariance(
-        material.rows("shared_invariance"),
-        labels=material.labels,
-        stages=material.stages,
-        flagged=material.flagged,
-    )
-
-
-def cross_stage(material: FigureInputs) -> alt.VConcatChart:
-    """Draw how alike metamers and references are at every stage."""
-    return draw_cross_stage(
-        material.rows("cross_stage"),
-        labels=material.labels,
-        stages=material.stages,
-        flagged=material.flagged,
-    )
-
-
 def bounds(material: FigureInputs) -> alt.VConcatChart:
     """Fig 6."""
     return draw_bounds(
@@ -374,26 +347,6 @@ def ensemble_gain(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
-def optimisation(material: FigureInputs) -> alt.VConcatChart:
-    """Loss along the way."""
-    return loss_traces(
-        material.rows("traces"),
-        labels=material.labels,
-        stages=material.stages,
-        flagged=material.flagged,
-    )
-
-
-def losses(material: FigureInputs) -> alt.VConcatChart:
-    """Loss of the finished metamers."""
-    return losses_after(
-        material.rows("optimisation"),
-        labels=material.labels,
-        stages=material.stages,
-        flagged=material.flagged,
-    )
-
-
 def recipes(material: FigureInputs) -> alt.VConcatChart:
     """Recipes of the solver side by side."""
     return draw_recipes(
@@ -430,22 +383,36 @@ def gradient_agreement(material: FigureInputs) -> alt.VConcatChart:
     )
 
 
-FIGURES: dict[str, Callable[[FigureInputs], alt.VConcatChart]] = {
+def _of_rows(figure: Callable[..., alt.VConcatChart], table: str) -> Drawing:
+    """Return what draws a figure of one table's rows for the experiment."""
+
+    def drawn(material: FigureInputs) -> alt.VConcatChart:
+        return figure(
+            material.rows(table),
+            labels=material.labels,
+            stages=material.stages,
+            flagged=material.flagged,
+        )
+
+    return drawn
+
+
+FIGURES: dict[str, Drawing] = {
     "examples": examples,
     "recognizability": recognizability,
     "human_alignment": human_alignment,
     "ensemble_gain": ensemble_gain,
     "transfer": transfer,
     "image_metrics": image_metrics,
-    "similarity": similarity,
-    "shared_invariance": shared_invariance,
-    "cross_stage": cross_stage,
+    "similarity": _of_rows(draw_similarity, "similarity"),
+    "shared_invariance": _of_rows(draw_shared_invariance, "shared_invariance"),
+    "cross_stage": _of_rows(draw_cross_stage, "cross_stage"),
     "bounds": bounds,
     "mixed_sets": mixed_sets,
     "difference_in_means": difference_in_means,
     "power": power,
-    "optimisation": optimisation,
-    "losses": losses,
+    "optimisation": _of_rows(loss_traces, "traces"),
+    "losses": _of_rows(losses_after, "optimisation"),
     "recipes": recipes,
     "equal_loss": equal_loss,
     "gradient_agreement": gradient_agreement,
