@@ -98,12 +98,12 @@ class Run:
         metamers.save(path, found)
         job.finish()
 
-    def figure(self):
+    def figure(self, error=""):
         outputs = [f"figures/losses.{form}" for form in ("svg", "png", "html")]
         job, (svg, *_) = self.begin("draw_figures", {}, {"metamers": METAMERS}, outputs)
         chart = alt.Chart({"values": [{"x": 1}]}).mark_point().properties(width=9, height=9)
         style.save(chart, Path(svg).with_suffix(""))
-        job.finish()
+        job.finish(dict.fromkeys(job.outputs if error else [], error))
 
     def page(self):
         table = {"table": "references/photographs.parquet"}
@@ -242,6 +242,19 @@ def test_a_job_refuses_a_damaged_input_and_says_what_to_type(run, damage):
         run.figure()
     assert METAMERS in str(refused.value)
     assert "metamers verify results/small --repair" in str(refused.value)
+
+
+def test_a_figure_that_failed_is_named_until_it_is_drawn(run):
+    run.figure(error="it could not be drawn: no <such> -- column")
+    names = {f"figures/losses.{form}" for form in ("svg", "png", "html")}
+    assert {f.path for f in run.findings().values() if f.kind == "failed"} == names
+    with pytest.raises(
+        integrity.IntegrityError, match=r"losses\.svg: failed: it could not be drawn"
+    ):
+        run.begin("verify_results", {}, {"figure": "figures/losses.svg"}, ["verified.json"])
+    assert verify("--configfile", SMALL, "--repair").exit_code == 1
+    run.figure()
+    assert run.findings() == {}
 
 
 def test_what_decides_nothing_changes_nothing(run):

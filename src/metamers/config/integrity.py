@@ -39,8 +39,8 @@ class Finding:
     path
         In the run's folder.
     kind
-        ``damaged``, ``foreign``, ``stale``, ``missing``; or ``left over``: the plan does not have
-        it, which is no error.
+        ``damaged``, ``foreign``, ``stale``, ``missing``, ``failed``; or ``left over``: the plan
+        does not have it, which is no error.
     reason
         What differs.
     """
@@ -62,14 +62,22 @@ class Job:
     decided_by: Mapping[str, Any]
     outputs: Sequence[str]
 
-    def finish(self) -> None:
+    def finish(self, failed: Mapping[str, str] | None = None) -> None:
         """Put record and seal into the pages and pictures among the outputs.
+
+        Parameters
+        ----------
+        failed
+            The outputs that stand for what could not be made, with the reason: the end of the
+            run refuses them, and keeps the others.
 
         Raises
         ------
         IntegrityError
             If an output carries no seal, since it was written in another way.
         """
+        for path, reason in (failed or {}).items():
+            seals.expect_failed(path, reason)
         for path in self.outputs:
             if Path(path).suffix not in (".parquet", ".safetensors"):
                 seals.seal_page(path)
@@ -159,6 +167,8 @@ class Inspector:
         except LookupError as error:
             return [Finding(name, "left over", f"nothing in the configuration makes it ({error})")]
         changes = [*differences(record.decided_by, expected), *self._changed_inputs(record)]
+        if record.failed and not changes:
+            return [Finding(name, "failed", record.failed)]
         more = len(changes) - _MOST_DIFFERENCES
         shown = [*changes[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
         return [Finding(name, "stale", "; ".join(shown))] if changes else []

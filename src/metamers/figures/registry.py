@@ -170,7 +170,7 @@ def draw(name: str, material: FigureInputs) -> alt.VConcatChart:
     return chart
 
 
-def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
+def save_all(figures: Sequence[Path], material: FigureInputs) -> dict[str, str]:
     """Write figures, each under its name, in the forms of `style.save`.
 
     One that cannot be drawn keeps no other from it: an error is told in the log and on the
@@ -180,14 +180,23 @@ def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
     ----------
     figures
         Paths without suffix; the last part of each is the figure's name.
+
+    Returns
+    -------
+    dict
+        The files of those that could not be drawn, with the error.
     """
+    failed: dict[str, str] = {}
     for path in figures:
         try:
             style.save(draw(path.name, material), path)
         except Exception as error:  # one figure's, whatever it is
             logging.exception("the figure %r could not be drawn", path.name)
             notice(f"the figure {path.name!r} could not be drawn: {error}")
-            style.save(style.failed(_title(path.name), error), path)
+            files = style.save(style.failed(_title(path.name), error), path)
+            reason = " ".join(f"it could not be drawn: {str(error) or repr(error)}".split())
+            failed |= dict.fromkeys(map(str, files), reason)
+    return failed
 
 
 def _title(figure: str) -> str:
