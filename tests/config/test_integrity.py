@@ -295,6 +295,21 @@ def test_what_decides_nothing_changes_nothing(run):
     assert other.findings() == {}
 
 
+def test_convention_of_divergences_decides_evaluations_alone(run):
+    plain = run.plan
+    evaluation = plain.config["evaluation"] | {"divergence": {"bandwidth": "scott"}}
+    other = configured(evaluation=evaluation)
+    wildcards = {
+        "batch": next(iter(plain.batches)),
+        "evaluators": next(iter(plain.evaluator_groups)),
+    }
+    one, two = (decided.by(p, "evaluate_models", wildcards) for p in (plain, other))
+    assert two == one | {"divergence": {"bandwidth": "scott"}}
+    assert decided.by(plain, "measure_images", wildcards) == decided.by(
+        other, "measure_images", wildcards
+    )
+
+
 def test_drafts_of_killed_attempts_are_swept(run):
     drafts = [run.folder / "references" / f".photographs.{end}.ab.tmp" for end in ("parquet", "x")]
     for draft in drafts:

@@ -223,6 +223,11 @@ class Plan:
         return list(self.config["evaluation"].get("similarities", []))
 
     @property
+    def divergence(self) -> dict[str, Any]:
+        """Return the keys of how divergences are computed that differ from the default."""
+        return dict(self.config["evaluation"].get("divergence", {}))
+
+    @property
     def similarity_files(self) -> list[str]:
         """Return the names of the raw tables that these are made of."""
         raw = {"shared_invariance": "geometry"}
