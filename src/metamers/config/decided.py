@@ -151,8 +151,8 @@ def _metamers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
     used = {condition.stage for condition in plan.batches[wildcards["batch"]]}
     stages = sorted(plan.config["stages"] if "cross_stage" in plan.similarities else used)
-    further = {"similarities": plan.similarities} if plan.similarities else {}
-    return further | {
+    further = {"similarities": plan.similarities, "divergence": plan.divergence}
+    return {key: value for key, value in further.items() if value} | {
         "revision": revisions.EVALUATION,
         "conditions": plan.batch(wildcards),
         "with_power": plan.batch_power(wildcards),
