@@ -165,6 +165,18 @@ def test_a_value_of_a_whole_set_has_the_tables_interval():
     assert sorted(whole["high"]) == pytest.approx(sorted(given["high"]))
 
 
+def test_floor_of_a_distance_is_a_line_in_its_panel():
+    table = synthetic.image_metrics(SIZE)
+    given = table.loc[table["measure"] == "floor_efficientnet_lite0", "value"].astype(float)
+    chart = image_metrics(table, **NAMED)
+    rows = rows_of(chart, "measure")
+    floors = rows.dropna(subset=["floor"])
+    assert floors["measure"].tolist() == ["frechet_efficientnet_lite0"]  # once, not for each mark
+    assert floors["floor"].iloc[0] == pytest.approx(given.mean())
+    assert "floor_efficientnet_lite0" not in set(rows["measure"])
+    assert "distance of random halves of the references" in svg(chart)
+
+
 def test_intervals_of_crops_are_those_of_their_photographs():
     table = synthetic.image_metrics(SIZE)
     ids = table["image_id"].dropna()

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from metamers.bootstrap import bootstrap_interval
-from metamers.evaluation.metrics.registry import MEASURES, MetricSpec, card, takes_a_classifier
+from metamers.evaluation.metrics.registry import (
+    MEASURES,
+    MetricSpec,
+    card,
+    floor_of,
+    takes_a_classifier,
+)
 from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
@@ -35,6 +41,7 @@ _DIRECTION = (
     "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
     "a poor value is no failure of it."
 )
+_FLOOR = "Dashed: distance of random halves of the references, which is bias alone."
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",
@@ -58,7 +65,7 @@ def image_metrics(
     ----------
     table
         Table `image_metrics`. Rows without image are values of a whole set, with the table's
-        interval.
+        interval; a floor of one is a line in its panel.
     labels
         Printed labels of sets; sets appear in its order.
     stages
@@ -73,8 +80,12 @@ def image_metrics(
         (`metamers.evaluation.metrics.registry.card`).
     """
     refuse_other_columns(table, IMAGE_METRICS)
+    floors = table[table["measure"].isin([*map(floor_of, table["measure"].unique())])]
+    table = table.drop(index=floors.index)
     cards = {name: card(name) for name in in_order(set(table["measure"]), list(MEASURES))}
     rows = _means(table[table["status"] == COMPUTED])
+    rows["floor"] = rows["measure"].map(floor_of).map(floors.groupby("measure")["value"].mean())
+    rows["floor"] = rows["floor"].mask(rows["measure"].duplicated())
     rows["set"] = set_labels(rows, labels)
     rows["flagged"] = is_flagged(rows, flagged)
     sets = sets_in_order(rows["model_set"], rows["set"], labels)
@@ -97,6 +108,7 @@ def image_metrics(
         [_reading(rows)],
         [
             _DIRECTION,
+            *([_FLOOR] if rows["floor"].notna().any() else []),
             *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
             *_missing(table, cards),
             *_left_out(table, cards),
@@ -163,6 +175,10 @@ def _marks(sets: list[str], stages: list[str]) -> style.Layers:
     colours = alt.condition(neither, alt.value(style.FAINT), alt.value(style.GOOD))
     return alt.layer(
         style.beneath_heading("better", colours),
+        alt.Chart()
+        .transform_filter("isValid(datum.floor)")
+        .mark_rule(color=style.FAINT, strokeDash=style.DASH)
+        .encode(x=alt.X("floor:Q", title=None)),
         base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q", color=colour),
         base.mark_point(size=46, filled=True, opacity=1).encode(
             x=x, shape=shape, color=colour, tooltip=tooltip
