@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from metamers import snakemake_script
 from metamers.cli.main import app
-from metamers.config import decided, integrity, run_verification, validation
+from metamers.config import decided, integrity, listings, run_verification, validation
 from metamers.figures import style
 from metamers.images import references, sources
 from metamers.storage import metamers, tables
@@ -111,8 +111,19 @@ class Run:
         Path(page).write_text("# Claims\n")
         job.finish()
 
+    def gallery(self):
+        outputs = ["gallery/index.html", "gallery/files.json"]
+        job, (page, _) = self.begin("draw_gallery", {}, {"metamers": METAMERS}, outputs)
+        Path(page).write_text("<p>all metamers</p>")
+        (self.folder / "gallery/images").mkdir(exist_ok=True)
+        for name in ("images/0.png", "gallery.js"):
+            (self.folder / "gallery" / name).write_text(name)
+        listings.write(self.folder / "gallery")
+        job.finish()
+
     def make(self):
-        for step in (self.references, self.weights, self.metamers, self.figure, self.page):
+        steps = (self.references, self.weights, self.metamers, self.figure, self.page, self.gallery)
+        for step in steps:
             step()
 
     def findings(self):
@@ -155,6 +166,8 @@ KINDS = [
     "figures/losses.png",
     "figures/losses.html",
     "claims.md",
+    "gallery/index.html",
+    "gallery/files.json",
 ]
 
 
@@ -254,6 +267,23 @@ def test_a_figure_that_failed_is_named_until_it_is_drawn(run):
         run.begin("verify_results", {}, {"figure": "figures/losses.svg"}, ["verified.json"])
     assert verify("--configfile", SMALL, "--repair").exit_code == 1
     run.figure()
+    assert run.findings() == {}
+
+
+def test_files_of_the_gallery_are_those_of_its_list(run):
+    folder = run.folder / "gallery"
+    (folder / "images/0.png").unlink()
+    (folder / "gallery.js").write_text("another")
+    (folder / "images/1.png").write_text("of another run")
+    found = run.findings()["gallery/files.json"]
+    assert found.kind == "damaged"
+    assert found.reason == (
+        "gallery.js is damaged; images/0.png is missing; images/1.png is not in the list"
+    )
+    assert verify("--configfile", SMALL, "--repair").exit_code == 1
+    assert not (folder / "files.json").exists()  # so that the page and the rest are made anew
+    (folder / "images/1.png").unlink()
+    run.gallery()
     assert run.findings() == {}
 
 

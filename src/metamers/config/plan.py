@@ -28,7 +28,7 @@ GALLERY_TABLES = [
     "reference_predictions",
     "recognition",
     "image_metrics",
-    "success",
+    "image_success",
     "optimisation",
     "traces",
 ]
