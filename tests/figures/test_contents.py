@@ -13,6 +13,7 @@ import pytest
 import synthetic_tables as synthetic
 from PIL import Image
 
+from metamers.evaluation.similarity.densities import Convention
 from metamers.figures import examples as examples_module
 from metamers.figures import registry
 from metamers.figures.bounds import bounds as draw_bounds
@@ -124,6 +125,14 @@ def test_cells_give_the_divergence_and_the_ratio_of_the_medians():
     others = len(table) - 3
     assert rows["text"].value_counts().to_dict() == {"0.26": others + 2, "–": 1}
     assert rows["ratio"].value_counts().to_dict() == {"×0.88": others, "×1.3": 1, "×41": 1, "": 1}
+
+
+def test_divergences_say_what_they_are_given_in():
+    table = synthetic.similarity(SIZE)
+    assert "divergence (bits)" in svg(similarity(table, **NAMED))
+    drawn = svg(similarity(table, convention=Convention(base="e"), **NAMED))
+    assert "divergence (nats)" in drawn
+    assert "in nats (0: the same, 0.69: apart)" in drawn
 
 
 def test_one_comparison_can_be_drawn_alone():

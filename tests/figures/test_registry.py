@@ -331,7 +331,9 @@ def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
         },
         *([], [], EMPTY, {}),
     )
-    registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
+    failed = registry.save_all([tmp_path / "power", tmp_path / "difference_in_means"], inputs)
+    assert set(failed) == {str(tmp_path / f"power.{form}") for form in ("svg", "png", "html")}
+    assert all("'stranger'" in reason for reason in failed.values())
     assert "'stranger'" in caplog.text
     shown = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", (tmp_path / "power.svg").read_text()))
     assert "Not drawn" in shown

@@ -14,5 +14,4 @@ inputs = registry.FigureInputs.read(
     job.plan.config,
     job.plan.used_rows,
 )
-registry.save_all([Path(svg).with_suffix("") for svg in snakemake.output.svg], inputs)
-job.finish()
+job.finish(registry.save_all([Path(svg).with_suffix("") for svg in snakemake.output.svg], inputs))

@@ -8,6 +8,7 @@ from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.config import integrity
 from metamers.evaluation import evaluators
+from metamers.evaluation.similarity.densities import Convention
 from metamers.execution import devices
 from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
@@ -29,6 +30,7 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
             len(plan.shards),
             decides["with_power"],
             plan.similarities,
+            Convention(**plan.divergence),
         ),
         plan.evaluators(snakemake.wildcards),
         survey.contents(decides["models"], snakemake.input.weights),

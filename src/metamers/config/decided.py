@@ -152,11 +152,13 @@ def _metamers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
     used = {condition.stage for condition in plan.batches[wildcards["batch"]]}
     stages = sorted(plan.config["stages"] if "cross_stage" in plan.similarities else used)
-    further: dict[str, Any] = {"similarities": plan.similarities} if plan.similarities else {}
     group = plan.evaluator_groups[wildcards["evaluators"]]
-    if members_only := [name for name in group if name in plan.members_only]:
-        further["members_only"] = members_only
-    return further | {
+    further = {
+        "similarities": plan.similarities,
+        "divergence": plan.divergence,
+        "members_only": [name for name in group if name in plan.members_only],
+    }
+    return {key: value for key, value in further.items() if value} | {
         "revision": revisions.EVALUATION,
         "conditions": plan.batch(wildcards),
         "with_power": plan.batch_power(wildcards),

@@ -29,7 +29,7 @@ GALLERY_TABLES = [
     "reference_predictions",
     "recognition",
     "image_metrics",
-    "success",
+    "image_success",
     "optimisation",
     "traces",
 ]
@@ -229,6 +229,11 @@ class Plan:
     def similarities(self) -> list[str]:
         """Return the names of the further tables on similarity that are wanted."""
         return list(self.config["evaluation"].get("similarities", []))
+
+    @property
+    def divergence(self) -> dict[str, Any]:
+        """Return the keys of how divergences are computed that differ from the default."""
+        return dict(self.config["evaluation"].get("divergence", {}))
 
     @property
     def similarity_files(self) -> list[str]:

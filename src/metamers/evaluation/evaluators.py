@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from metamers.config.plan import Condition
 from metamers.evaluation.similarity import distances
 from metamers.evaluation.similarity.activations import ReferenceDistances, at_another_stage, compare
+from metamers.evaluation.similarity.densities import BITS, Convention
 from metamers.evaluation.similarity.distances import Source
 from metamers.images import classes
 from metamers.images import references as images
@@ -141,6 +142,8 @@ class ConditionImages:
         Which of the tables ``shared_invariance`` and ``cross_stage`` are wanted too.
     other_depths
         Fraction of the depth of every stage, for ``cross_stage``.
+    convention
+        Of divergences.
     """
 
     condition: Condition
@@ -150,6 +153,7 @@ class ConditionImages:
     with_power: bool = False
     similarities: tuple[str, ...] = ()
     other_depths: Mapping[str, float] = field(default_factory=dict)
+    convention: Convention = BITS
 
     def key(self, made_with: Mapping[str, Any], revision: int, seed: int) -> str:
         """Return what this condition's results by one evaluator are known by."""
@@ -168,9 +172,10 @@ class ConditionImages:
         )
 
     def _further(self) -> list[Any]:
-        """Return what further similarities depend on; nothing, where none is wanted."""
+        """Return what further similarities and another convention add; nothing, without them."""
         across = dict(self.other_depths) if "cross_stage" in self.similarities else {}
-        return [list(self.similarities), across] if self.similarities else []
+        found: list[Any] = [list(self.similarities), across] if self.similarities else []
+        return found if self.convention == BITS else [*found, asdict(self.convention)]
 
 
 def subjects(
@@ -181,6 +186,7 @@ def subjects(
     n_shards: int,
     with_power: Collection[str] = (),
     similarities: Sequence[str] = (),
+    convention: Convention = BITS,
 ) -> list[ConditionImages]:
     """Read the metamers of some conditions, with their references.
 
@@ -198,6 +204,8 @@ def subjects(
         The conditions, as paths, that are of an experiment of kind ``power``.
     similarities
         Further tables that are wanted: ``shared_invariance``, ``cross_stage``.
+    convention
+        Of divergences.
     """
     draws = {name: images.load(path) for name, path in reference_paths.items()}
     found = []
@@ -217,6 +225,7 @@ def subjects(
                 path in with_power,
                 tuple(similarities),
                 dict(depths),
+                convention,
             )
         )
     return found
@@ -301,6 +310,7 @@ def evaluate_conditions(
             seed,
             with_power=subject.with_power,
             with_geometry="shared_invariance" in subject.similarities,
+            convention=subject.convention,
         )
         if "cross_stage" in subject.similarities:
             found["cross_stage"] = _cross_stage(evaluator, subject, held, seed)

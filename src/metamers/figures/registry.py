@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import altair as alt
 import pandas as pd
 
 from metamers.config.plan import Condition, Plan
+from metamers.evaluation.similarity.densities import Convention
 from metamers.figures import style
 from metamers.figures.bounds import bounds as draw_bounds
 from metamers.figures.cross_stage import cross_stage as draw_cross_stage
@@ -168,7 +170,7 @@ def draw(name: str, material: FigureInputs) -> alt.VConcatChart:
     return chart
 
 
-def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
+def save_all(figures: Sequence[Path], material: FigureInputs) -> dict[str, str]:
     """Write figures, each under its name, in the forms of `style.save`.
 
     One that cannot be drawn keeps no other from it: an error is told in the log and on the
@@ -178,14 +180,23 @@ def save_all(figures: Sequence[Path], material: FigureInputs) -> None:
     ----------
     figures
         Paths without suffix; the last part of each is the figure's name.
+
+    Returns
+    -------
+    dict
+        The files of those that could not be drawn, with the error.
     """
+    failed: dict[str, str] = {}
     for path in figures:
         try:
             style.save(draw(path.name, material), path)
         except Exception as error:  # one figure's, whatever it is
             logging.exception("the figure %r could not be drawn", path.name)
             notice(f"the figure {path.name!r} could not be drawn: {error}")
-            style.save(style.failed(_title(path.name), error), path)
+            files = style.save(style.failed(_title(path.name), error), path)
+            reason = " ".join(f"it could not be drawn: {str(error) or repr(error)}".split())
+            failed |= dict.fromkeys(map(str, files), reason)
+    return failed
 
 
 def _title(figure: str) -> str:
@@ -327,9 +338,20 @@ def difference_in_means(material: FigureInputs) -> alt.VConcatChart:
     return draw_difference_in_means(material.rows("difference_in_means"), labels=material.labels)
 
 
+def similarity(material: FigureInputs) -> alt.VConcatChart:
+    """Fig 5."""
+    drawn = partial(draw_similarity, convention=Convention(**material.plan.divergence))
+    return _of_rows(drawn, "similarity")(material)
+
+
 def power(material: FigureInputs) -> alt.VConcatChart:
     """How many images a divergence needs."""
-    return draw_power(material.rows("power"), stages=material.stages, flagged=material.flagged)
+    return draw_power(
+        material.rows("power"),
+        stages=material.stages,
+        flagged=material.flagged,
+        convention=Convention(**material.plan.divergence),
+    )
 
 
 def ensemble_gain(material: FigureInputs) -> alt.VConcatChart:
@@ -404,7 +426,7 @@ FIGURES: dict[str, Drawing] = {
     "ensemble_gain": ensemble_gain,
     "transfer": transfer,
     "image_metrics": image_metrics,
-    "similarity": _of_rows(draw_similarity, "similarity"),
+    "similarity": similarity,
     "shared_invariance": _of_rows(draw_shared_invariance, "shared_invariance"),
     "cross_stage": _of_rows(draw_cross_stage, "cross_stage"),
     "bounds": bounds,

@@ -8,6 +8,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from metamers.evaluation.similarity.densities import BITS, Convention
 from metamers.evaluation.similarity.sample_size import ROOM, has_room
 from metamers.figures import style
 from metamers.figures.data import (
@@ -21,24 +22,19 @@ from metamers.figures.data import (
 from metamers.storage.tables import COMPARISONS, POWER
 
 ENOUGH = 80  # images that suffice, by the paper
-TOLERATED = 0.05  # bits; the project's reading of "suffice"
+TOLERATED = 0.05  # in the unit of the divergence; the project's reading of "suffice"
 _CELL = ["references", "recipe", "model_set", "bound", "evaluator"]
 _SIZES = (5, 10, 20, 40, 80, 160, 320)
 _ABOVE = ("mean", "low", "high")
 _BELOW = ("sd", "sd_low", "sd_high")
-_NOTES = (
-    "Thin lines: one evaluator and model set each; thick: mean of those between "
-    f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread and alone are drawn below. "
-    "Bands: above, what 95 % of the subsets give; below, the 95 % interval over subsets and "
-    "photographs, ends averaged. Subsets of n images are drawn without regard to photographs; "
-    "pairs of crops of one photograph do not count.",
-    f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} bits, which this project "
-    "takes for enough.",
-)
 
 
 def power(
-    table: pd.DataFrame, *, stages: Sequence[str], flagged: Collection[ConditionKey] = ()
+    table: pd.DataFrame,
+    *,
+    stages: Sequence[str],
+    flagged: Collection[ConditionKey] = (),
+    convention: Convention = BITS,
 ) -> alt.VConcatChart:
     """Return a divergence and its standard deviation against the number of images.
 
@@ -55,6 +51,8 @@ def power(
         Names of the stages, from shallow to deep.
     flagged
         Conditions that are not metamers: a dagger at their stage.
+    convention
+        What the divergences are given in.
 
     Raises
     ------
@@ -62,13 +60,13 @@ def power(
         If the table has other columns or no rows.
     """
     refuse_other_columns(table, POWER)
-    above, below = _lines(table)
+    above, below = _lines(table, convention)
     failed = table.assign(flagged=is_flagged(table, flagged))
     marks = {stage: f"{stage} {style.FLAG}" for stage in set(failed[failed["flagged"]]["stage"])}
     for rows in (above, below):
         rows["stage"] = rows["stage"].astype(str).replace(marks)
     shown = [marks.get(stage, stage) for stage in in_order(set(table["stage"]), stages)]
-    first = alt.Y("mean:Q", title="divergence, bits").scale(domain=[0, 1])
+    first = alt.Y("mean:Q", title=f"divergence, {convention.unit}").scale(domain=[0, 1])
     second = (
         alt.Y("sd:Q", title="its standard deviation")
         .scale(type="log", nice=False, domain=_domain(below))
@@ -83,15 +81,28 @@ def power(
         chart,
         "How many images a divergence needs",
         [_reading(table)],
-        [*_NOTES, *style.flag_notes(failed, f"{style.FLAG}, some of a stage's")],
+        [*_notes(convention), *style.flag_notes(failed, f"{style.FLAG}, some of a stage's")],
         width=230 * len(shown) + 60,
     )
 
 
-def _lines(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _notes(convention: Convention) -> list[str]:
+    low, high = convention.of(ROOM)
+    return [
+        "Thin lines: one evaluator and model set each; thick: mean of those between "
+        f"{low:.2g} and {high:.2g} {convention.unit}, which have room to spread and alone are "
+        "drawn below. Bands: above, what 95 % of the subsets give; below, the 95 % interval over "
+        "subsets and photographs, ends averaged. Subsets of n images are drawn without regard to "
+        "photographs; pairs of crops of one photograph do not count.",
+        f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} {convention.unit}, which "
+        "this project takes for enough.",
+    ]
+
+
+def _lines(table: pd.DataFrame, convention: Convention) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of the divergences, and of their spread: single lines and means."""
     single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
-    with_room = single[has_room(single)]
+    with_room = single[has_room(single, convention)]
     if with_room.empty:
         raise NothingToDrawError(
             "every divergence is near 0 or 1, where none spreads: nothing to draw"

@@ -9,6 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from metamers.evaluation.similarity.densities import BITS, Convention
 from metamers.figures import style
 from metamers.figures.data import (
     ConditionKey,
@@ -40,12 +41,13 @@ def similarity(
     stages: Sequence[str],
     comparisons: Sequence[str] = COMPARISONS,
     flagged: Collection[ConditionKey] = (),
+    convention: Convention = BITS,
 ) -> alt.VConcatChart:
     """Return Fig 5: Jensen-Shannon divergence, evaluator against set, a panel per stage.
 
-    One row of panels per comparison of distance distributions. A cell gives the divergence in
-    bits and, since that has no sign, the ratio of the medians; a dashed outline says that the
-    evaluator is a member of the set.
+    One row of panels per comparison of distance distributions. A cell gives the divergence and,
+    since that has no sign, the ratio of the medians; a dashed outline says that the evaluator is
+    a member of the set.
 
     Parameters
     ----------
@@ -59,6 +61,8 @@ def similarity(
         Which of `metamers.storage.tables.COMPARISONS` to draw, in order.
     flagged
         Conditions that are not metamers: a dagger in their cells.
+    convention
+        What the divergences are given in.
 
     Raises
     ------
@@ -72,7 +76,7 @@ def similarity(
     stages = in_order(set(rows["stage"]), stages)
     cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
     evaluators = in_order(set(rows["shown"]), list(labels.values()))
-    chart = heatmap(sets, evaluators, cell, "divergence (bits)").facet(
+    chart = heatmap(sets, evaluators, cell, f"divergence ({convention.unit})").facet(
         row=alt.Row("kind:N", sort=_kinds(comparisons), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
         data=inline(rows),
@@ -80,7 +84,7 @@ def similarity(
     return style.finish(
         chart,
         "Representational similarity of metamers and references",
-        [_reading(rows)],
+        [_reading(rows, convention)],
         [_DASHED, *style.flag_notes(rows, style.FLAG)],
         width=max(cell * len(sets) * len(stages) + 270, 480),
     )
@@ -114,13 +118,13 @@ def _factor(ratio: float) -> str:
     return f"×{ratio:.0f}" if ratio >= 10 else f"×{ratio:.2f}" if ratio < 1 else f"×{ratio:.1f}"
 
 
-def _reading(rows: pd.DataFrame) -> str:
+def _reading(rows: pd.DataFrame, convention: Convention) -> str:
     width = float((rows["high"] - rows["low"]).max())
     known = "" if math.isnan(width) else f"; 95 % intervals at most {width:.2f} wide"
     images = style.spread(rows["n_images"], "image")
     return (
-        "Jensen-Shannon divergence of the distributions of distances between activations, in bits "
-        f"(0: the same, 1: apart); n = {images}{known}."
+        "Jensen-Shannon divergence of the distributions of distances between activations, in "
+        f"{convention.unit} (0: the same, {convention.of(1):.2g}: apart); n = {images}{known}."
     )
 
 
