@@ -17,7 +17,7 @@ PREDICTION = (
 EVALUATION = 4  # the five first classes
 BASELINES = 1
 IMAGE_METRICS = 2  # intervals of distances between sets
-ANALYSIS = 6  # groups of trained and of unrelated judges; smallest effects; more claims
+ANALYSIS = 7  # verdicts on those images alone that are metamers
 FIGURES = 8  # open marks: the class may be lost, too; headings of transfer
 
 # Of the configuration's section `engine`, what decides the bits of metamers.

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from metamers.images.classes import CLASSES
 from metamers.models import zoo
 from metamers.models.weights import cache as weights_cache
+from metamers.models.weights import conversion
+from metamers.models.weights.errors import of_model
 from metamers.models.zoo import ModelSpec, Normalisation
 
 HELP = "docs/zoo.md, 'Your own model'"
@@ -177,8 +180,9 @@ def fetch_pretrained(spec: ModelSpec, cache: Path) -> Classifier:
 def load_pretrained(spec: ModelSpec, cache: Path) -> Classifier:
     """Return a row's classifier with its trained weights, in evaluation mode, frozen.
 
-    Nothing is fetched: that is for `metamers.models.weights.cache.fetch`, beforehand. A file of the
-    cache that turns out not to be the row's, by its hash or by its contents, is set aside.
+    Nothing is fetched: that is for `metamers.models.weights.cache.fetch`, beforehand. A pickle is
+    read by another process, once (`metamers.models.weights.conversion`). A file of the cache that
+    turns out not to be the row's, by its hash or by its contents, is set aside.
 
     Raises
     ------
@@ -190,8 +194,9 @@ def load_pretrained(spec: ModelSpec, cache: Path) -> Classifier:
     if not spec.weights.has_file:
         return load(spec, None)
     path = weights_cache.locate(spec.weights, cache)
-    with weights_cache.rejecting(spec.weights, path, cache):
-        return load(spec, path)
+    with of_model(spec.name), weights_cache.rejecting(spec.weights, path, cache):
+        weights, converted = conversion.converted(spec.weights, path, cache)
+        return load(replace(spec, weights=weights), converted)
 
 
 def load(spec: ModelSpec, path: Path | None) -> Classifier:
@@ -202,8 +207,8 @@ def load(spec: ModelSpec, path: Path | None) -> Classifier:
     spec
         The row.
     path
-        The verified file of the weights; ``None`` only for those without one: of source
-        ``random`` or ``factory``.
+        The verified file of the weights, which is read by this process (`load_pretrained` has it
+        converted first); ``None`` only for those without one: of source ``random`` or ``factory``.
 
     Raises
     ------
