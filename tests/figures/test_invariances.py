@@ -4,6 +4,7 @@ import io
 import itertools
 import re
 
+import drawn_panels
 import numpy as np
 import pytest
 import synthetic_tables as synthetic
@@ -54,6 +55,15 @@ def test_figure_is_drawn_and_says_its_number_of_images_and_what_is_no_metamer(na
     assert not re.search(r"NaN|Infinity", drawn)
     assert "not metamers" not in drawn
     assert "not metamers" in svg(draw(table, **NAMES, flagged=SIZE.conditions[:1]))
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_panels_hold_what_their_headings_say(name):
+    draw, table = DRAWN[name]
+    for channel in ("row", "column"):
+        found = list(drawn_panels.panels(draw(table, **NAMES).to_dict(), channel))
+        assert len({heading for heading, _ in found}) > 1
+        assert all(marks == {heading} for heading, marks in found)
 
 
 def test_a_cell_without_a_similarity_is_left_empty():

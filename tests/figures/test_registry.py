@@ -6,8 +6,11 @@ import dataclasses
 import io
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from html.parser import HTMLParser
 
+import altair as alt
+import drawn_panels
 import pandas as pd
 import pytest
 import synthetic_tables as synthetic
@@ -340,6 +343,25 @@ def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
     assert "has the unknown columns ['stranger']" in shown
     assert "Effect of a model" in (tmp_path / "difference_in_means.svg").read_text()
     assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize("figure", ALL.values(), ids=ALL.keys())
+def test_panels_hold_what_their_headings_say(figure):
+    specification = figure(synthetic.PAPER).to_dict()
+    for channel in drawn_panels.channels(specification):
+        for heading, marks in drawn_panels.panels(deepcopy(specification), channel):
+            assert marks == {heading}
+
+
+def test_a_heading_over_anothers_panel_is_noticed():
+    table = synthetic.recognizability(QUICKSTART)
+    rows = table[["stage", "member", "evaluator"]].to_dict("records")
+    marks = alt.Chart(alt.InlineData(rows[::-1])).mark_point().encode(y="evaluator:N")
+    faceted = marks.facet(row="member:N", column=alt.Column("stage:N", sort=list(STAGES)))
+    wrong = faceted.resolve_scale(y="independent").to_dict()
+    found = list(drawn_panels.panels(wrong, "column"))
+    assert {heading for heading, _ in found} == set(STAGES)
+    assert any(marks != {heading} for heading, marks in found)
 
 
 def test_saving_writes_three_files_and_a_page_that_loads_nothing(tmp_path):
