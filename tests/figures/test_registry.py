@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from copy import deepcopy
 
+import altair as alt
+import drawn_panels
 import pandas as pd
 import pytest
 import synthetic_tables as synthetic
@@ -130,3 +133,22 @@ def test_a_figure_that_cannot_be_drawn_keeps_no_other_from_it(tmp_path, caplog):
     assert "has the unknown columns ['stranger']" in shown
     assert "Effect of a model" in (tmp_path / "difference_in_means.svg").read_text()
     assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_panels_hold_what_their_headings_say(draw, figure):
+    specification = draw(figure, synthetic.PAPER).to_dict()
+    for channel in drawn_panels.channels(specification):
+        for heading, marks in drawn_panels.panels(deepcopy(specification), channel):
+            assert marks == {heading}
+
+
+def test_a_heading_over_anothers_panel_is_noticed():
+    table = synthetic.recognizability(SIZE)
+    rows = table[["stage", "member", "evaluator"]].to_dict("records")
+    marks = alt.Chart(alt.InlineData(rows[::-1])).mark_point().encode(y="evaluator:N")
+    faceted = marks.facet(row="member:N", column=alt.Column("stage:N", sort=list(SIZE.stages)))
+    wrong = faceted.resolve_scale(y="independent").to_dict()
+    found = list(drawn_panels.panels(wrong, "column"))
+    assert {heading for heading, _ in found} == set(SIZE.stages)
+    assert any(marks != {heading} for heading, marks in found)
