@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
 
 import altair as alt
 import numpy as np
@@ -18,20 +17,12 @@ from metamers.evaluation.metrics.registry import (
     takes_a_classifier,
 )
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    NothingToDrawError,
-    in_order,
-    inline,
-    is_flagged,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
+from metamers.figures.data import NothingToDrawError, in_order, inline
+from metamers.figures.inputs import FigureInputs
 from metamers.images.crops import photograph_of
-from metamers.storage.tables import CONDITION_KEY, IMAGE_METRICS
+from metamers.storage.tables import CONDITION_KEY
 
+UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 COMPUTED = "computed"
 _OWN_FEATURES = (
     "Distances in a model's features are small for sets of which the model is a member: their "
@@ -50,46 +41,26 @@ _BETTER = {
 }
 
 
-def image_metrics(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def image_metrics(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 4: a panel per metric; a mark per set and stage, with its 95 % interval.
 
-    Metrics without a value are named beneath, with the reason that the table gives.
-
-    Parameters
-    ----------
-    table
-        Table `image_metrics`. Rows without image are values of a whole set, with the table's
-        interval; a floor of one is a line in its panel.
-    labels
-        Printed labels of sets; sets appear in its order.
-    stages
-        Names of the stages, from shallow to deep.
-    flagged
-        Conditions that are not metamers: open marks.
+    Metrics without a value are named beneath, with the reason that the table gives. Marks of
+    flagged conditions are open; the floor of a distance between sets is a line in its panel.
 
     Raises
     ------
     ValueError
-        If the table has other columns, no value at all, or a metric without a card
-        (`metamers.evaluation.metrics.registry.card`).
+        If a metric has no card (`metamers.evaluation.metrics.registry.card`).
     """
-    refuse_other_columns(table, IMAGE_METRICS)
+    table = inputs.rows("image_metrics")
+    table = table[~table["measure"].isin(UNDRAWN)]
     floors = table[table["measure"].isin([*map(floor_of, table["measure"].unique())])]
     table = table.drop(index=floors.index)
     cards = {name: card(name) for name in in_order(set(table["measure"]), list(MEASURES))}
-    rows = _means(table[table["status"] == COMPUTED])
+    rows = inputs.described(_means(table[table["status"] == COMPUTED]))
     rows["floor"] = rows["measure"].map(floor_of).map(floors.groupby("measure")["value"].mean())
     rows["floor"] = rows["floor"].mask(rows["measure"].duplicated())
-    rows["set"] = set_labels(rows, labels)
-    rows["flagged"] = is_flagged(rows, flagged)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    stages = in_order(set(rows["stage"]), stages)
+    sets, stages = inputs.sets(rows), inputs.stages(rows)
     drawn = [name for name in cards if name in set(rows["measure"])]
     columns = min(len(drawn), 3)
     headings = style.headings([_label(cards[name]) for name in drawn], columns)

@@ -90,8 +90,9 @@ class RunTables:
 
     @cached_property
     def evaluators(self) -> list[str]:
-        """Return the evaluators, in the configuration's order."""
-        return list(self.config["evaluators"])
+        """Return the evaluators that answer, in the configuration's order."""
+        answered = set(self.tables["reference_predictions"]["evaluator"])
+        return [name for name in self.config["evaluators"] if name in answered]
 
     @cached_property
     def rows(self) -> pd.DataFrame:
