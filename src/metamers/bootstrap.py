@@ -102,6 +102,8 @@ class Pooled:
         Names of the evaluators of any table.
     fewest_evaluators
         Evaluators of the table that has the fewest.
+    n_images
+        Images of which any evaluator counts in any table; they alone are resampled.
     """
 
     mean: float
@@ -150,6 +152,8 @@ def pooled(
         at = np.searchsorted(every, list(names))
         total[at] += np.nan_to_num(values)
         times[at] += ~np.isnan(values)
+    judged = times.any(axis=0)
+    total, times = total[:, judged], times[:, judged]
     family = np.array([families[name] if families else "" for name in every])
     known = times.any(axis=1)
     groups = [

@@ -12,7 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +50,8 @@ class Record:
         The seal of each file that it was made from, by its place in the run's folder; where
         that one was made from none, what decided it stands beside it. Of a file that is no
         run's, the sha256.
+    failed
+        Why the file holds a word of apology and not its result; empty otherwise.
     """
 
     path: str
@@ -57,10 +59,14 @@ class Record:
     wildcards: Mapping[str, str]
     decided_by: Mapping[str, Any]
     inputs: Mapping[str, Mapping[str, Any]]
+    failed: str = ""
 
     def text(self) -> str:
         """Return it as JSON in ASCII, which may stand in a comment of HTML or XML."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        fields = asdict(self)
+        if not self.failed:
+            del fields["failed"]
+        text = json.dumps(fields, sort_keys=True)
         # These stand within texts only, where the escapes mean the same.
         for sign in ("<", ">", "--"):
             text = text.replace(sign, "".join(f"\\u{ord(letter):04x}" for letter in sign))
@@ -77,6 +83,12 @@ def expect(records: Mapping[str, Record]) -> None:
     """
     _records.clear()
     _records.update({Path(path).absolute(): record for path, record in records.items()})
+
+
+def expect_failed(path: str | Path, reason: str) -> None:
+    """Let a file that this process will write say that it is no result, and why."""
+    path = Path(path).absolute()
+    _records[path] = replace(_records[path], failed=reason)
 
 
 def notes_for(path: str | Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from judged import recognition
 from judged_runs import EMBEDDED, MODELS, SETS, SHARES, evidence, plan
 
 from metamers.analysis import claim_effects, claims, claims_page, image_effects, verdicts
@@ -52,6 +53,51 @@ def test_bound_is_compared_with_none_by_all_models(run):
 def test_bound_of_another_radius_is_not_the_claims(run):
     other = RunResults(plan(SETS, 0.3), run.zoo, run.recognised, "held_out", *[pd.DataFrame()] * 5)
     assert claim_effects.bound_loss(other) == "no bound of 8/255 beside a wider one"
+
+
+def of_metamers(successful):
+    """Return verdicts on a run whose images are metamers for all members as ``successful`` says."""
+    run = evidence(SHARES)
+    rows = [
+        c.columns() | {"image_id": f"image{k:03d}", "model": m, "success": successful(c, k)}
+        for c in run.plan.conditions
+        for k in range(40)
+        for m in run.plan.model_sets[c.model_set]
+    ]
+    judged = recognition(
+        {c: dict.fromkeys(MODELS, SHARES[c.model_set, c.stage, c.bound])
+         for c in run.plan.conditions}, SETS, 40
+    )  # fmt: skip
+    found = {"recognition": judged, "image_success": pd.DataFrame(rows)}
+    alone = RunResults.of(run.plan, run.zoo, found, images="metamers")
+    return verdicts.judge(run, alone).set_index("claim")
+
+
+def test_metamers_alone_have_a_verdict_of_their_own():
+    judged = of_metamers(lambda condition, k: k < 30)
+    late = judged.loc["single models become unrecognisable"]
+    assert "40 images" in late["n"]
+    assert "30 images" in late["n_successful"]
+    assert late["low_successful"] <= late["effect_successful"] <= late["high_successful"]
+    assert pd.isna(judged.loc["robust ensembles look natural", "verdict_successful"])
+    page = claims_page.markdown(judged.reset_index(), {"run": "quick"})
+    assert f"- Of metamers alone: {late['effect_successful']:+.3f}, interval" in page
+    assert f"{late['n_successful']}; **{late['verdict_successful']}**." in page
+
+
+def test_without_metamers_there_is_no_verdict_of_them():
+    judged = of_metamers(lambda condition, k: condition.stage == "early")
+    for claim in ("single models become unrecognisable", "late stages stay recognisable"):
+        assert judged.loc[claim, "verdict_successful"] == verdicts.UNTESTABLE
+        assert judged.loc[claim, "n_successful"] == "0 images to compare; an interval needs 5"
+        assert judged.loc[claim, "verdict"] != verdicts.UNTESTABLE
+
+
+def test_frame_with_metamers_is_the_declared_table(tmp_path):
+    judged = of_metamers(lambda condition, k: k < 30).reset_index()
+    path = tmp_path / "claims.parquet"
+    tables.write(tables.CLAIMS, judged[tables.CLAIMS.schema.names], path)
+    assert tables.read(tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
 
 
 def metrics(values, status="computed"):

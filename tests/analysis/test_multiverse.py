@@ -62,6 +62,40 @@ def found():
     return multiverse.multiverse(plan(), zoo(), pd.concat(parts))
 
 
+def succeeding(recognition, successful):
+    """Return the table `image_success` of two members; ``successful`` is of condition and image."""
+    rows = recognition[["references", "recipe", "model_set", "stage", "bound", "image_id"]]
+    rows = rows.drop_duplicates().reset_index(drop=True)
+    good = [successful(row.model_set, row.image_id) for row in rows.itertuples()]
+    return pd.concat([rows.assign(model="c1", success=good), rows.assign(model="c2", success=True)])
+
+
+def of_metamers(successful):
+    shares = {c: dict.fromkeys(MODELS, 0.5) for c in plan().conditions}
+    rows = recognition(shares, SETS, n_images=40)
+    late = rows["stage"] == "late"
+    first = rows["image_id"] < "image020"  # of these, all of the ensemble's late ones are seen
+    rows["recognised"] = rows["recognised"].where(
+        ~late, (rows["model_set"] == "cnn") & first | (rows["model_set"] == "single") & ~first
+    )
+    return multiverse.multiverse(plan(), zoo(), rows, succeeding(rows, successful))
+
+
+def test_metamers_alone_are_those_of_both_conditions():
+    rows = of_metamers(lambda model_set, image: model_set == "single" or image < "image015")
+    assert chosen(rows, "self", "late")["effect"] == pytest.approx(0)
+    row = chosen(rows, "self", "late", images="metamers")
+    assert row["effect"] == pytest.approx(1)
+    assert "15 images" in row["n"]
+    assert row["verdict"] == "confirmed"
+
+
+def test_few_metamers_give_no_verdict():
+    rows = of_metamers(lambda model_set, image: image < "image004")
+    of_gain = rows[(rows["claim"] == GAIN) & (rows["images"] == "metamers")]
+    assert of_gain.empty
+
+
 def chosen(found, rule, stage, judges="trained", images="all"):
     where = {"claim": GAIN, "rule": rule, "stage": stage, "judges": judges, "images": images}
     for name, value in where.items():

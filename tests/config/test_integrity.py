@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from metamers import snakemake_script
 from metamers.cli.main import app
-from metamers.config import decided, integrity, run_verification, validation
+from metamers.config import decided, integrity, listings, run_verification, validation
 from metamers.figures import style
 from metamers.images import references, sources
 from metamers.storage import metamers, tables
@@ -98,12 +98,12 @@ class Run:
         metamers.save(path, found)
         job.finish()
 
-    def figure(self):
+    def figure(self, error=""):
         outputs = [f"figures/losses.{form}" for form in ("svg", "png", "html")]
         job, (svg, *_) = self.begin("draw_figures", {}, {"metamers": METAMERS}, outputs)
         chart = alt.Chart({"values": [{"x": 1}]}).mark_point().properties(width=9, height=9)
         style.save(chart, Path(svg).with_suffix(""))
-        job.finish()
+        job.finish(dict.fromkeys(job.outputs if error else [], error))
 
     def page(self):
         table = {"table": "references/photographs.parquet"}
@@ -111,8 +111,19 @@ class Run:
         Path(page).write_text("# Claims\n")
         job.finish()
 
+    def gallery(self):
+        outputs = ["gallery/index.html", "gallery/files.json"]
+        job, (page, _) = self.begin("draw_gallery", {}, {"metamers": METAMERS}, outputs)
+        Path(page).write_text("<p>all metamers</p>")
+        (self.folder / "gallery/images").mkdir(exist_ok=True)
+        for name in ("images/0.png", "gallery.js"):
+            (self.folder / "gallery" / name).write_text(name)
+        listings.write(self.folder / "gallery")
+        job.finish()
+
     def make(self):
-        for step in (self.references, self.weights, self.metamers, self.figure, self.page):
+        steps = (self.references, self.weights, self.metamers, self.figure, self.page, self.gallery)
+        for step in steps:
             step()
 
     def findings(self):
@@ -155,6 +166,8 @@ KINDS = [
     "figures/losses.png",
     "figures/losses.html",
     "claims.md",
+    "gallery/index.html",
+    "gallery/files.json",
 ]
 
 
@@ -244,12 +257,57 @@ def test_a_job_refuses_a_damaged_input_and_says_what_to_type(run, damage):
     assert "metamers verify results/small --repair" in str(refused.value)
 
 
+def test_a_figure_that_failed_is_named_until_it_is_drawn(run):
+    run.figure(error="it could not be drawn: no <such> -- column")
+    names = {f"figures/losses.{form}" for form in ("svg", "png", "html")}
+    assert {f.path for f in run.findings().values() if f.kind == "failed"} == names
+    with pytest.raises(
+        integrity.IntegrityError, match=r"losses\.svg: failed: it could not be drawn"
+    ):
+        run.begin("verify_results", {}, {"figure": "figures/losses.svg"}, ["verified.json"])
+    assert verify("--configfile", SMALL, "--repair").exit_code == 1
+    run.figure()
+    assert run.findings() == {}
+
+
+def test_files_of_the_gallery_are_those_of_its_list(run):
+    folder = run.folder / "gallery"
+    (folder / "images/0.png").unlink()
+    (folder / "gallery.js").write_text("another")
+    (folder / "images/1.png").write_text("of another run")
+    found = run.findings()["gallery/files.json"]
+    assert found.kind == "damaged"
+    assert found.reason == (
+        "gallery.js is damaged; images/0.png is missing; images/1.png is not in the list"
+    )
+    assert verify("--configfile", SMALL, "--repair").exit_code == 1
+    assert not (folder / "files.json").exists()  # so that the page and the rest are made anew
+    (folder / "images/1.png").unlink()
+    run.gallery()
+    assert run.findings() == {}
+
+
 def test_what_decides_nothing_changes_nothing(run):
     engine = run.plan.config["engine"] | {"batch_size": 7, "device": "cpu", "checkpoint_every": 9}
     evaluation = run.plan.config["evaluation"] | {"batch_size": 9, "conditions_per_job": 3}
     changes = {"engine": engine, "evaluation": evaluation, "weights_cache": "elsewhere"}
     other = Run(configured(**changes, accuracy_gate={"margin": 0.9}))
     assert other.findings() == {}
+
+
+def test_convention_of_divergences_decides_evaluations_alone(run):
+    plain = run.plan
+    evaluation = plain.config["evaluation"] | {"divergence": {"bandwidth": "scott"}}
+    other = configured(evaluation=evaluation)
+    wildcards = {
+        "batch": next(iter(plain.batches)),
+        "evaluators": next(iter(plain.evaluator_groups)),
+    }
+    one, two = (decided.by(p, "evaluate_models", wildcards) for p in (plain, other))
+    assert two == one | {"divergence": {"bandwidth": "scott"}}
+    assert decided.by(plain, "measure_images", wildcards) == decided.by(
+        other, "measure_images", wildcards
+    )
 
 
 def test_drafts_of_killed_attempts_are_swept(run):

@@ -17,6 +17,7 @@ from metamers.config.plan import Condition
 from metamers.evaluation import evaluators
 from metamers.evaluation.similarity import activations, distances
 from metamers.evaluation.similarity.activations import ReferenceDistances, compare
+from metamers.evaluation.similarity.densities import Convention
 from metamers.evaluation.similarity.shared_invariance import debiased_cka
 from metamers.images import crops
 from metamers.images import references as images
@@ -258,3 +259,15 @@ def test_further_similarities_leave_the_results_that_a_store_has(photographs):
     keys = {s.key({"name": "net"}, 1, 0) for s in (plain, replace(plain, other_depths={"x": 0.1}))}
     assert len(keys) == 1
     assert asked.key({"name": "net"}, 1, 0) not in keys
+
+
+def test_another_convention_makes_other_divergences_and_the_same_leaves_the_store(
+    photographs, tmp_path
+):
+    plain = subject(photographs, 25)
+    same, nats = (replace(plain, convention=Convention(**c)) for c in ({}, {"base": "e"}))
+    keys = [s.key({"name": "net"}, 1, 0) for s in (plain, same, nats)]
+    assert keys[0] == keys[1] != keys[2]
+    store = ResultCache(tmp_path / "store")
+    bits, other = (evaluate([s], store)["similarity"]["divergence"] for s in (plain, nats))
+    np.testing.assert_allclose(other, bits * np.log(2))

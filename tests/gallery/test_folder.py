@@ -32,6 +32,10 @@ def test_images_are_those_of_the_files_and_names_are_in_no_path(tmp_path, side, 
     assert np.array_equal(shown, pixels[0].permute(1, 2, 0).numpy())
     assert len(list((tmp_path / "gallery/images").glob("*/*.png"))) == 2 * 25
     assert len(list((tmp_path / "gallery").glob("thumbnails/*/*.webp"))) == smaller * 2 * 25
+    listed = json.loads((tmp_path / "gallery/files.json").read_text())["files"]
+    there = {p for p in (tmp_path / "gallery").rglob("*") if p.is_file()}
+    names = {path.relative_to(tmp_path / "gallery").as_posix() for path in there}
+    assert set(listed) == names - {"index.html", "files.json"}
     text = (tmp_path / "gallery/data/run.js").read_text()
     words = json.loads(text.removeprefix("const gallery = { run: ").removesuffix(" };\n"))
     assert [one["id"] for one in words["photographs"]] == ids

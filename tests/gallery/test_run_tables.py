@@ -44,6 +44,10 @@ def test_what_missed_its_target_or_failed_the_check_is_no_metamer(run):
     rows = run.rows.copy()
     failed = rows[rows["failed"]]
     assert set(zip(failed["stage"], failed["bound"], strict=True)) == {("late", "near")}
+    one_member = made_up.run_of(4)
+    judged = one_member.tables["image_success"]
+    judged.loc[(judged["model"] == "beta") & (judged["image_id"] == "image_002"), "success"] = False
+    assert one_member.rows["failed"].sum() == 4 * 4 + 2 * 5  # two sets of four hold beta
     missed = made_up.run_of(4)
     losses = missed.tables["optimisation"]
     losses["reached"] = losses["model"] != "alpha"

@@ -46,6 +46,7 @@ def plan(sets, radius="8/255"):
         "stages": {"early": 0.2, "late": 0.8},
         "bounds": bounds,
         "evaluators": list(MODELS),
+        "evaluation": {},
         "smallest_effects": SMALLEST,
         "experiments": {"main": main, "bounds": axes | few | {"kind": "bounds"}},
     }

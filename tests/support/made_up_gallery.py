@@ -83,8 +83,8 @@ def _tables(rng, ids, conditions):
         "optimisation": losses.assign(
             loss_before=1.0, loss_stored=rng.lognormal(-2, 0.5, len(losses)), reached=None
         ),
-        "success": pd.DataFrame([c.columns() for c in conditions]).assign(
-            are_metamers=[c.bound != "near" or c.stage != "late" for c in conditions]
+        "image_success": losses.assign(
+            success=~((losses["bound"] == "near") & (losses["stage"] == "late"))
         ),
         "image_metrics": pd.concat(
             metamers.assign(measure=name, value=rng.random(len(metamers)), status="computed")

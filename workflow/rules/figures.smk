@@ -1,6 +1,6 @@
 """What people look at: the paper's figures, from the tables, and all metamers."""
 
-from metamers.config import decided
+from metamers.config import decided, listings
 from metamers.config.plan import GALLERY_TABLES
 from metamers.config.sections import section_of
 
@@ -47,6 +47,7 @@ rule draw_gallery:
         ),
     output:
         f"{RUN}/gallery/index.html",
+        f"{RUN}/gallery/{listings.NAME}",
     log:
         f"{LOGS}/draw_gallery.log",
     conda:

@@ -15,6 +15,7 @@ rule verify_results:
             f"{RUN}/references/{{references}}.safetensors",
             references=plan.reference_sets,
         ),
+        rules.draw_gallery.output,
         plan.of_all(f"{RUN}/gradient_agreement/{{condition}}/{{shard}}.parquet"),
         expand(
             f"{RUN}/figures/{{figure}}.{{form}}",

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from metamers.config import integrity
 from metamers.figures import registry
+from metamers.figures.inputs import FigureInputs
 
 job = integrity.begin(snakemake)
 
-inputs = registry.FigureInputs.read(
+inputs = FigureInputs.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,
     job.plan.config,
     job.plan.used_rows,
 )
-registry.save_all([Path(svg).with_suffix("") for svg in snakemake.output.svg], inputs)
-job.finish()
+job.finish(registry.save_all([Path(svg).with_suffix("") for svg in snakemake.output.svg], inputs))

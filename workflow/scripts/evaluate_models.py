@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.config import integrity
 from metamers.evaluation import evaluators
+from metamers.evaluation.similarity.densities import Convention
 from metamers.execution import devices
 from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
@@ -27,6 +30,7 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
             len(plan.shards),
             decides["with_power"],
             plan.similarities,
+            Convention(**plan.divergence),
         ),
         plan.evaluators(snakemake.wildcards),
         survey.contents(decides["models"], snakemake.input.weights),
@@ -37,6 +41,9 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         decides["chunk_size"],
         decides["revision"],
         decides["seed"],
+        decides.get("members_only", ()),
     )
-tabulate.write_all(found, snakemake.output, provenance.versions())
+# A group of models without heads predicts nothing; members alone judge nothing but their success.
+nothing = {name: pd.DataFrame() for name in snakemake.output.keys()}  # noqa: SIM118
+tabulate.write_all(nothing | found, snakemake.output, provenance.versions())
 job.finish()

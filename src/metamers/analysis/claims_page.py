@@ -43,15 +43,17 @@ def markdown(
         "interval lies on one side of the threshold (the smallest effect of interest, declared in",
         "the configuration), also after Holm's correction over the claims; undecided where not.",
         "Where these models and images give no interval, there is no verdict. How the intervals",
-        "are made: [evaluation.md](evaluation.md).",
+        "are made: [evaluation.md](evaluation.md). The last column is the verdict of the interval",
+        "on those images alone that are metamers for each member of their set.",
         "",
-        "| claim | effect | 95 % interval | n | verdict |",
-        "|---|---|---|---|---|",
+        "| claim | effect | 95 % interval | n | verdict | of metamers alone |",
+        "|---|---|---|---|---|---|",
     ]
-    rows = [dict(row) for _, row in judged.iterrows()]
+    known = judged.astype(object).where(judged.notna(), None)
+    rows = [dict(row) for _, row in known.iterrows()]
     lines += [
         f"| {row['claim']} | {_number(row['effect'])} | {_interval(row)} | {row['n'] or '–'} "
-        f"| {row['verdict']} |"
+        f"| {row['verdict']} | {row['verdict_successful'] or '–'} |"
         for row in rows
     ]
     for row in rows:
@@ -86,7 +88,7 @@ def _failures(success: pd.DataFrame) -> list[str]:
         "|---" * (len(keys) + len(shares)) + "|",
         *(
             f"| {' | '.join(map(str, row[: len(keys)]))} "
-            f"| {' | '.join(f'{value:.2f}' for value in row[len(keys) :])} |"
+            f"| {' | '.join('–' if pd.isna(v) else f'{v:.2f}' for v in row[len(keys) :])} |"
             for row in rows
         ),
     ]
@@ -99,7 +101,8 @@ def _multiverse(grid: pd.DataFrame) -> list[str]:
         "",
         "Number of analyses whose interval gives each verdict: three rules, three label spaces;",
         "judges with trained weights, of these those unrelated to the members, or all; references",
-        "that the judge gets right, or all. They share their metamers: a count is no test.",
+        "that the judge gets right, images that are metamers for each member of their set, or all.",
+        "They share their metamers: a count is no test.",
         "",
         f"| claim | stage | {' | '.join(verdicts)} |",
         "|---|---" + "|---" * len(verdicts) + "|",
@@ -116,7 +119,18 @@ def _paragraph(row: Mapping[str, Any]) -> list[str]:
         f"- Effect: {row['measure']}. Confirmed where the interval lies {side}.",
         *([found] if row["n"] else []),
         f"- Verdict: **{row['verdict']}**: {row['reason']}.",
+        *_of_metamers(row),
     ]
+
+
+def _of_metamers(row: Mapping[str, Any]) -> list[str]:
+    """Return what those images alone say that are metamers, where it is known which are."""
+    alone = {name: row[f"{name}_successful"] for name in ("effect", "low", "high", "n", "verdict")}
+    if alone["verdict"] is None:
+        return []
+    number = f"{_number(alone['effect'])}, interval {_interval(alone)}, from "
+    found = f"{number if alone['low'] is not None else ''}{alone['n']}"
+    return [f"- Of metamers alone: {found}; **{alone['verdict']}**."]
 
 
 def _number(value: float | None) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from metamers import bootstrap
 from metamers.analysis.run_results import Effect, RunResults, generator
 from metamers.evaluation.similarity import sample_size as power
+from metamers.evaluation.similarity.densities import Convention
 from metamers.images.crops import photograph_of
 
 Traits = Mapping[str, str]
@@ -69,7 +70,7 @@ def spread(evidence: RunResults) -> Effect | str:
     table = table[table["n_images"] == ENOUGH_IMAGES]
     if table.empty:
         return f"fewer than {2 * ENOUGH_IMAGES} images, which subsets of {ENOUGH_IMAGES} need"
-    rows = table[power.has_room(table)]
+    rows = table[power.has_room(table, Convention(**evidence.plan.divergence))]
     if rows.empty:
         return "every divergence is near 0 or 1, where none spreads"
     by_evaluator = rows.groupby("evaluator", observed=True)[["sd", "sd_low", "sd_high"]]

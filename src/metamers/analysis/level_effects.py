@@ -10,7 +10,15 @@ import numpy as np
 from metamers import bootstrap
 from metamers.analysis.claim_effects import FAMILIES, bounded
 from metamers.analysis.recognition_matrix import RecognitionMatrix, contrast
-from metamers.analysis.run_results import Effect, RunResults, generator, least, pooled
+from metamers.analysis.run_results import (
+    FEWEST_IMAGES,
+    Effect,
+    RunResults,
+    TooFewImages,
+    generator,
+    least,
+    pooled,
+)
 
 RECOGNISABLE = 0.2
 """Section 4.5: recognizability of late metamers "was usually below 0.2" before."""
@@ -131,15 +139,25 @@ def _members(evidence: RunResults, cell: RecognitionMatrix) -> tuple[str, ...]:
 
 
 def _difference_of_judges(evidence: RunResults, one: np.ndarray, other: np.ndarray) -> Effect | str:
-    """Return the difference between the means of two groups of judges of the same images."""
+    """Return the difference between the means of two groups of judges of the same images.
+
+    Entries of judges that do not count for an image are NaN; an image counts that both judge.
+    """
+    both = ~np.isnan(one).all(axis=0) & ~np.isnan(other).all(axis=0)
+    if both.sum() < FEWEST_IMAGES:
+        return TooFewImages.of(int(both.sum()), evidence)
+    one, other = one[:, both], other[:, both]
     source = generator(evidence)
     images = bootstrap.resample_counts(one.shape[1], bootstrap.RESAMPLES, source)
-    means = [
-        ((bootstrap.resample_counts(len(t), bootstrap.RESAMPLES, source) @ t) * images).sum(axis=1)
-        / t.size
-        for t in (one, other)
-    ]
-    low, high = np.quantile(means[0] - means[1], bootstrap.TAILS)
+    means = []
+    for table in (one, other):
+        drawn = bootstrap.resample_counts(len(table), bootstrap.RESAMPLES, source)
+        sums, counts = (
+            ((drawn @ part) * images).sum(axis=1)
+            for part in (np.nan_to_num(table), (~np.isnan(table)).astype(np.float64))
+        )
+        means.append(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
+    low, high = np.nanquantile(means[0] - means[1], bootstrap.TAILS)
     n = f"{len(one)} CNN and {len(other)} transformer judges, {one.shape[1]} {evidence.unit}"
-    value = float(one.mean() - other.mean())
+    value = float(np.nanmean(one) - np.nanmean(other))
     return Effect(value, float(low), float(high), n, min(len(one), len(other)))

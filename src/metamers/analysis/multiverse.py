@@ -18,8 +18,15 @@ from metamers.storage import tables
 from metamers.storage.columns import IMAGES_JUDGED, JUDGES
 
 
-def multiverse(plan: Plan, zoo: Mapping[str, ModelSpec], recognition: pd.DataFrame) -> pd.DataFrame:
+def multiverse(
+    plan: Plan,
+    zoo: Mapping[str, ModelSpec],
+    recognition: pd.DataFrame,
+    image_success: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return the verdicts by each rule, label space, stage, group of judges and of images.
+
+    Without ``image_success`` there are no verdicts of those images alone that are metamers.
 
     Only claims that rest on recognition vary; one that an analysis cannot decide, as a contrast
     of stages at one stage, has no row there. The intervals of one claim are of the same
@@ -30,10 +37,13 @@ def multiverse(plan: Plan, zoo: Mapping[str, ModelSpec], recognition: pd.DataFra
     pandas.DataFrame
         The columns of the table `claims_multiverse`.
     """
+    found = {"recognition": recognition}
+    if image_success is not None and len(image_success):
+        found["image_success"] = image_success
     rows = [
         row
         for rule, space in product(tables.RULES, tables.LABEL_SPACES)
-        for row in _rows(plan, zoo, recognition, {"rule": rule, "label_space": space})
+        for row in _rows(plan, zoo, found, {"rule": rule, "label_space": space})
     ]
     return pd.DataFrame(rows, columns=tables.CLAIMS_MULTIVERSE.schema.names)
 
@@ -48,18 +58,20 @@ def grid(found: pd.DataFrame) -> pd.DataFrame:
 def _rows(
     plan: Plan,
     zoo: Mapping[str, ModelSpec],
-    recognition: pd.DataFrame,
+    found: Mapping[str, pd.DataFrame],
     rule: Mapping[str, str],
 ) -> Iterator[dict[str, Any]]:
-    chosen = recognition
+    chosen = found["recognition"]
     for name, value in rule.items():
         chosen = chosen[chosen[name] == value]
     wanted = {astuple(condition) for condition in plan.conditions}
     for judges, images in product(JUDGES, IMAGES_JUDGED):
-        counted = chosen if images == "all" else got_right(chosen)
+        if images == "metamers" and "image_success" not in found:
+            continue
+        counted = got_right(chosen) if images == "right" else chosen
         if not _conditions(counted) >= wanted:
             continue  # a rule that has no answer to some conditions, as `label` without labels
-        every = RunResults.of(plan, zoo, {"recognition": chosen}, rule, judges, images)
+        every = RunResults.of(plan, zoo, {**found, "recognition": chosen}, rule, judges, images)
         for stage in ("all", *plan.config["stages"]):
             results = every if stage == "all" else every.at(stage)
             for claim in CLAIMS:

@@ -13,12 +13,15 @@ from metamers import bootstrap
 from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells, select
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
+from metamers.storage.tables import CONDITION_KEY
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
 EVIDENCE = ("image_metrics", "mixed_regression", "power", "similarity", "mixed_sets")
 """Tables beside `recognition` that claims rest on."""
 RULE = {"rule": "self", "label_space": "1000"}
+FEWEST_IMAGES = 5
+"""Images, or photographs, that an effect on recognition needs: fewer hardly differ in resamples."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,15 @@ class Effect:
     high: float
     n: str
     evaluators: int = 0
+
+
+class TooFewImages(str):
+    """Says why an effect has no interval: fewer than `FEWEST_IMAGES` images or photographs."""
+
+    @classmethod
+    def of(cls, number: int, evidence: RunResults) -> TooFewImages:
+        """Return what is said of a number of images."""
+        return cls(f"{number} {evidence.unit} to compare; an interval needs {FEWEST_IMAGES}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,9 @@ class RunResults:
             One of `JUDGES`: ``trained``, ``unrelated`` (of these, those that share no lineage
             with a member), or ``all``: networks with random weights too.
         images
-            ``all``, or ``right``: for each judge those whose reference it gets right.
+            ``all``; ``right``: for each judge those whose reference it gets right; or
+            ``metamers``: those that are metamers for each member of their set, by the table
+            ``image_success``, in all conditions that are compared.
         """
         judged = found["recognition"]
         for name, value in rule.items():
@@ -99,6 +113,8 @@ class RunResults:
             judged = judged[judged["trained"]]
         if images == "right":
             judged = got_right(judged)
+        if images == "metamers":
+            judged = of_metamers(judged, found["image_success"])
         chosen = cells(judged, selected=images == "right")
         conditions = {kind: plan.experiments[n] for kind, n in plan.first_of_kinds.items()}
         return cls(
@@ -148,6 +164,18 @@ def got_right(recognition: pd.DataFrame) -> pd.DataFrame:
     return recognition[recognition["right"].fillna(False).astype(bool)]
 
 
+def of_metamers(recognition: pd.DataFrame, image_success: pd.DataFrame) -> pd.DataFrame:
+    """Return the judgements, with those of images that are no metamers for a member empty.
+
+    An image that no member judged is not known to be one.
+    """
+    image = [*CONDITION_KEY, "image_id"]
+    succeeded = image_success.groupby(image, observed=True)["success"].all()
+    are = pd.MultiIndex.from_frame(recognition[image]).isin(succeeded.index[succeeded])
+    recognised = recognition["recognised"].astype(np.float32)
+    return recognition.assign(recognised=recognised.where(are))
+
+
 def pooled(
     parts: Sequence[Part],
     evidence: RunResults,
@@ -159,15 +187,18 @@ def pooled(
     """Return the mean of parts with its interval, or ``absent`` where nobody judged any.
 
     Families of evaluators count alike, and are resampled; ``what`` says in words what parts are,
-    ``differences`` whether they are differences of shares, or shares.
+    ``differences`` whether they are differences of shares, or shares. Of fewer than
+    `FEWEST_IMAGES` there is no interval.
     """
     judged = [part for part in parts if not np.isnan(part[1]).all()]
     if not judged:
-        return absent
+        return TooFewImages.of(0, evidence) if any(names for names, _ in parts) else absent
     families = {name: spec.family for name, spec in evidence.zoo.items()}
     found = bootstrap.pooled(
         judged, generator(evidence), differences=differences, families=families
     )
+    if found.n_images < FEWEST_IMAGES:
+        return TooFewImages.of(found.n_images, evidence)
     n_families = len({families[name] for name in found.evaluators})
     fewest, most = found.fewest_evaluators, found.n_evaluators
     evaluators = f"{fewest}" if fewest == most else f"{fewest} to {most}"
@@ -185,7 +216,7 @@ def least(found: Sequence[Effect | str], absent: str) -> Effect | str:
     """
     effects = [effect for effect in found if isinstance(effect, Effect)]
     if not effects:
-        return absent
+        return next((why for why in found if isinstance(why, TooFewImages)), absent)
     smallest = min(effects, key=lambda effect: effect.value)
     low, high = (min(getattr(effect, end) for effect in effects) for end in ("low", "high"))
     n = f"{smallest.n}; the least of {len(effects)}" if len(effects) > 1 else smallest.n

@@ -60,7 +60,7 @@ def recognizability(
     plan = Plan.from_config(config, rows)
     answers, own = raw["predictions"], raw["reference_predictions"]
     recognition = recognition_of(
-        answers,
+        answers[answers["evaluator"].isin(config["evaluators"])],
         own,
         raw["references"],
         plan.model_sets,
@@ -69,7 +69,9 @@ def recognizability(
         [name for name, row in rows.items() if row["training"] == "random"],
     )
     seed = config["seed"]
-    images = success.by_image(raw["likeness"], raw["null_distribution"], answers, own)
+    images = success.by_image(
+        raw["likeness"], raw["null_distribution"], answers, own, plan.headless
+    )
     successes = success.successful(images)
     found = {
         **{name: raw[name] for name in RAW},
@@ -157,11 +159,11 @@ def compare_with_paper(
     )
     return {
         "paper_comparison": pd.concat([compared, theirs], ignore_index=True),
-        "claims": verdicts.judge(RunResults.of(plan, specs, found)),
+        "claims": _judged(plan, specs, found),
         "claims_multiverse": (
             none["claims_multiverse"]
             if config["random_weights"]
-            else multiverse.multiverse(plan, specs, found["recognition"])
+            else multiverse.multiverse(plan, specs, found["recognition"], found["image_success"])
         ),
     }
 
@@ -173,21 +175,31 @@ def claims_of(folder: Path, plan: Plan) -> pd.DataFrame:
     ----------
     folder
         Has ``recognition.parquet`` for every condition of the plan, and those of
-        `run_results.EVIDENCE` that there are; claims on others are not testable.
+        `run_results.EVIDENCE` that there are; claims on others are not testable. With
+        ``image_success.parquet`` there are verdicts of metamers alone, too.
 
     Raises
     ------
     FileNotFoundError
         If there is no table ``recognition``.
     """
-    found = _evidence(folder)
-    return verdicts.judge(RunResults.of(plan, zoo.specs(plan.used_rows), found))
+    return _judged(plan, zoo.specs(plan.used_rows), _evidence(folder))
+
+
+def _judged(
+    plan: Plan, specs: Mapping[str, zoo.ModelSpec], found: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    successful = None
+    if len(found.get("image_success", ())):
+        successful = RunResults.of(plan, specs, found, images="metamers")
+    return verdicts.judge(RunResults.of(plan, specs, found), successful)
 
 
 def multiverse_of(folder: Path, plan: Plan) -> pd.DataFrame:
     """Return the table ``claims_multiverse`` of such a folder."""
+    found = _evidence(folder)
     specs = zoo.specs(plan.used_rows)
-    return multiverse.multiverse(plan, specs, _evidence(folder)["recognition"])
+    return multiverse.multiverse(plan, specs, found["recognition"], found.get("image_success"))
 
 
 def verdict_counts(found: pd.DataFrame) -> pd.DataFrame:
@@ -198,7 +210,8 @@ def verdict_counts(found: pd.DataFrame) -> pd.DataFrame:
 def _evidence(folder: Path) -> dict[str, pd.DataFrame]:
     if not (folder / "recognition.parquet").exists():
         raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
-    paths = {name: folder / f"{name}.parquet" for name in ("recognition", *EVIDENCE)}
+    names = ("recognition", "image_success", *EVIDENCE)
+    paths = {name: folder / f"{name}.parquet" for name in names}
     return {
         name: tables.read(tables.TABLES[name], path, categories=True)
         for name, path in paths.items()

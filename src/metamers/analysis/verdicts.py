@@ -17,23 +17,33 @@ FEW = 5
 ALPHA = 1 - bootstrap.LEVEL
 
 
-def judge(evidence: RunResults) -> pd.DataFrame:
+def judge(evidence: RunResults, successful: RunResults | None = None) -> pd.DataFrame:
     """Return a verdict on each claim.
 
     Confirmed or refuted where the whole interval lies on one side of the threshold, and the
     p-value that goes with it holds after Holm's correction over the claims; undecided where not,
     untestable where there is no interval, or weights are random.
 
+    Parameters
+    ----------
+    evidence
+        The run's results.
+    successful
+        The same of those images alone that are metamers (``images="metamers"``): a second verdict
+        on the claims that rest on recognition, by its interval alone. None: it is not known
+        which are.
+
     Returns
     -------
     pandas.DataFrame
         The columns of the table `claims`, in the order of `CLAIMS`.
     """
-    rows = [judged_by(claim, evidence) for claim in CLAIMS]
+    rows = [judged_by(claim, evidence) | _of_metamers(claim, successful) for claim in CLAIMS]
     frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
     if evidence.plan.config["random_weights"]:
         drawn = frame["claim"].isin([claim.name for claim in CLAIMS if claim.of_run])
         frame.loc[drawn, ["verdict", "reason"]] = UNTESTABLE, "the weights are random"
+        frame.loc[drawn & frame["verdict_successful"].notna(), "verdict_successful"] = UNTESTABLE
         return frame
     frame["p_adjusted"] = bootstrap.holm(frame["p_value"].astype(float))
     lost = frame["verdict"].isin(["confirmed", "refuted"]) & ~(frame["p_adjusted"] < ALPHA)
@@ -42,6 +52,16 @@ def judge(evidence: RunResults) -> pd.DataFrame:
     frame["reason"] = frame["reason"].where(~lost, frame["reason"] + pd.Series(after))
     frame["verdict"] = frame["verdict"].where(~lost, "undecided")
     return frame
+
+
+def _of_metamers(claim: Claim, successful: RunResults | None) -> dict[str, Any]:
+    """Return the columns ``effect_successful`` to ``verdict_successful`` of a claim."""
+    names = ("effect", "low", "high", "n", "verdict")
+    row: dict[str, Any] = dict.fromkeys(names) | {"n": ""}
+    if claim.of_recognition and successful is not None:
+        row = judged_by(claim, successful)
+        row["n"] = row["n"] or row["reason"]
+    return {f"{name}_successful": row[name] for name in names}
 
 
 def verdict(effect: Effect, confirms: str, threshold: float) -> str:

@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 from metamers.cli.zoo import chosen_specs
 from metamers.models.weights import cache as weights
-from metamers.models.weights import lock, survey, verification
+from metamers.models.weights import conversion, lock, survey, verification
 from metamers.models.weights.errors import WeightsError
 from metamers.models.weights.http import DownloadOptions
 from metamers.models.weights.survey import Finding
@@ -92,7 +92,8 @@ def _loaded(finding: Finding, spec: ModelSpec, cache: Path) -> Finding:
         return finding
     try:
         with weights.rejecting(finding.weights, finding.path, cache):
-            classifier.load(spec, finding.path)
+            row, path = conversion.converted(finding.weights, finding.path, cache, rehash=True)
+            classifier.load(replace(spec, weights=row), path)
     except WeightsError as error:
         return replace(finding, state="wrong", note=f"{type(error).__name__}: {error}")
     return replace(finding, note="loads strictly")

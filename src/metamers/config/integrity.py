@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from metamers import seals, snakemake_script
-from metamers.config import decided, validation
+from metamers.config import decided, listings, validation
 from metamers.config.plan import Plan
 from metamers.files import sha256_of
 from metamers.seals import Record, SealError
@@ -39,8 +39,8 @@ class Finding:
     path
         In the run's folder.
     kind
-        ``damaged``, ``foreign``, ``stale``, ``missing``; or ``left over``: the plan does not have
-        it, which is no error.
+        ``damaged``, ``foreign``, ``stale``, ``missing``, ``failed``; or ``left over``: the plan
+        does not have it, which is no error.
     reason
         What differs.
     """
@@ -62,14 +62,22 @@ class Job:
     decided_by: Mapping[str, Any]
     outputs: Sequence[str]
 
-    def finish(self) -> None:
+    def finish(self, failed: Mapping[str, str] | None = None) -> None:
         """Put record and seal into the pages and pictures among the outputs.
+
+        Parameters
+        ----------
+        failed
+            The outputs that stand for what could not be made, with the reason: the end of the
+            run refuses them, and keeps the others.
 
         Raises
         ------
         IntegrityError
             If an output carries no seal, since it was written in another way.
         """
+        for path, reason in (failed or {}).items():
+            seals.expect_failed(path, reason)
         for path in self.outputs:
             if Path(path).suffix not in (".parquet", ".safetensors"):
                 seals.seal_page(path)
@@ -159,9 +167,12 @@ class Inspector:
         except LookupError as error:
             return [Finding(name, "left over", f"nothing in the configuration makes it ({error})")]
         changes = [*differences(record.decided_by, expected), *self._changed_inputs(record)]
-        more = len(changes) - _MOST_DIFFERENCES
-        shown = [*changes[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
-        return [Finding(name, "stale", "; ".join(shown))] if changes else []
+        if changes:
+            return [Finding(name, "stale", _first(changes))]
+        if record.failed:
+            return [Finding(name, "failed", record.failed)]
+        beside = list(listings.changes(Path(path))) if Path(path).name == listings.NAME else []
+        return [Finding(name, "damaged", _first(beside))] if beside else []
 
     def inputs(self, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the seal of each file, found right before; of a source, what decided it, too."""
@@ -209,6 +220,11 @@ def differences(met: Any, expected: Any, key: str = "") -> Iterator[str]:  # noq
                 yield from differences(met[name], expected[name], inner)
     elif met != expected:
         yield f"{key} is {_short(met)}, expected {_short(expected)}"
+
+
+def _first(changes: Sequence[str]) -> str:
+    more = len(changes) - _MOST_DIFFERENCES
+    return "; ".join([*changes[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _short(value: Any) -> str:  # noqa: ANN401

@@ -17,8 +17,9 @@ from metamers.storage import provenance
 
 # What is kept in a run's folder that is no result: by the workflow, `metamers export` and
 # `metamers experiment score`, and by Snakemake.
-# Of the gallery its page is a result, and has a record; what lies beside the page has none.
-_KEPT = ("checkpoints", "store", "set_aside", "png", "people", "gallery")
+_KEPT = ("checkpoints", "store", "set_aside", "png", "people")
+# Of the gallery, its page and its list have records; the list vouches for the rest.
+_LISTED, _RECORDED = "gallery", (".html", ".json")
 _REPORTS = ("report.html", "report.zip")
 _VERIFIED = "verified-"
 
@@ -47,6 +48,7 @@ def results(folder: Path) -> list[Path]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and path.relative_to(folder).parts[0] not in _KEPT
+        and (_LISTED not in path.relative_to(folder).parts[:-1] or path.suffix in _RECORDED)
         and not path.name.startswith(".")
         and path.relative_to(folder).as_posix() not in _REPORTS
     ]

@@ -2,73 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from metamers.evaluation.similarity.densities import Convention
 from metamers.evaluation.similarity.sample_size import ROOM, has_room
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    NothingToDrawError,
-    in_order,
-    inline,
-    is_flagged,
-    refuse_other_columns,
-)
-from metamers.storage.tables import COMPARISONS, POWER
+from metamers.figures.data import NothingToDrawError, inline
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.tables import COMPARISONS
 
 ENOUGH = 80  # images that suffice, by the paper
-TOLERATED = 0.05  # bits; the project's reading of "suffice"
+TOLERATED = 0.05  # in the unit of the divergence; the project's reading of "suffice"
 _CELL = ["references", "recipe", "model_set", "bound", "evaluator"]
 _SIZES = (5, 10, 20, 40, 80, 160, 320)
 _ABOVE = ("mean", "low", "high")
 _BELOW = ("sd", "sd_low", "sd_high")
-_NOTES = (
-    "Thin lines: one evaluator and model set each; thick: mean of those between "
-    f"{ROOM[0]} and {ROOM[1]} bits, which have room to spread and alone are drawn below. "
-    "Bands: above, what 95 % of the subsets give; below, the 95 % interval over subsets and "
-    "photographs, ends averaged. Subsets of n images are drawn without regard to photographs; "
-    "pairs of crops of one photograph do not count.",
-    f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} bits, which this project "
-    "takes for enough.",
-)
 
 
-def power(
-    table: pd.DataFrame, *, stages: Sequence[str], flagged: Collection[ConditionKey] = ()
-) -> alt.VConcatChart:
+def power(inputs: FigureInputs) -> alt.VConcatChart:
     """Return a divergence and its standard deviation against the number of images.
 
     A column of panels per stage and a colour per comparison; thin lines are an evaluator and a
     set each, thick ones the mean of those with room to spread
     (`metamers.evaluation.similarity.sample_size.has_room`), with the mean of the ends of their
-    intervals.
-
-    Parameters
-    ----------
-    table
-        Table `power`.
-    stages
-        Names of the stages, from shallow to deep.
-    flagged
-        Conditions that are not metamers: a dagger at their stage.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    intervals. A dagger at a stage says that a condition of it is flagged.
     """
-    refuse_other_columns(table, POWER)
-    above, below = _lines(table)
-    failed = table.assign(flagged=is_flagged(table, flagged))
-    marks = {stage: f"{stage} {style.FLAG}" for stage in set(failed[failed["flagged"]]["stage"])}
+    table = inputs.rows("power")
+    convention = inputs.convention
+    above, below = _lines(table, convention)
+    described = inputs.described(table)
+    marks = {stage: f"{stage} {style.FLAG}" for stage in described[described["flagged"]]["stage"]}
     for rows in (above, below):
         rows["stage"] = rows["stage"].astype(str).replace(marks)
-    shown = [marks.get(stage, stage) for stage in in_order(set(table["stage"]), stages)]
-    first = alt.Y("mean:Q", title="divergence, bits").scale(domain=[0, 1])
+    shown = [marks.get(stage, stage) for stage in inputs.stages(table)]
+    first = alt.Y("mean:Q", title=f"divergence, {convention.unit}").scale(domain=[0, 1])
     second = (
         alt.Y("sd:Q", title="its standard deviation")
         .scale(type="log", nice=False, domain=_domain(below))
@@ -83,15 +52,28 @@ def power(
         chart,
         "How many images a divergence needs",
         [_reading(table)],
-        [*_NOTES, *style.flag_notes(failed, f"{style.FLAG}, some of a stage's")],
+        [*_notes(convention), *style.flag_notes(described, f"{style.FLAG}, some of a stage's")],
         width=230 * len(shown) + 60,
     )
 
 
-def _lines(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _notes(convention: Convention) -> list[str]:
+    low, high = convention.of(ROOM)
+    return [
+        "Thin lines: one evaluator and model set each; thick: mean of those between "
+        f"{low:.2g} and {high:.2g} {convention.unit}, which have room to spread and alone are "
+        "drawn below. Bands: above, what 95 % of the subsets give; below, the 95 % interval over "
+        "subsets and photographs, ends averaged. Subsets of n images are drawn without regard to "
+        "photographs; pairs of crops of one photograph do not count.",
+        f"Vertical: the paper's {ENOUGH} images. Horizontal: {TOLERATED} {convention.unit}, which "
+        "this project takes for enough.",
+    ]
+
+
+def _lines(table: pd.DataFrame, convention: Convention) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of the divergences, and of their spread: single lines and means."""
     single = table.assign(cell=table[_CELL].astype(str).agg(" · ".join, axis=1), kind="single")
-    with_room = single[has_room(single)]
+    with_room = single[has_room(single, convention)]
     if with_room.empty:
         raise NothingToDrawError(
             "every divergence is near 0 or 1, where none spreads: nothing to draw"

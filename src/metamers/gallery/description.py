@@ -23,8 +23,9 @@ AXES = {
 TWIN = "has a member's weights"
 RECOGNISED = "Recognised: the evaluator's own answer to the reference, of 1000 classes."
 FAILURE = (
-    "the optimisation did not match the reference's activations (table success), or missed the "
-    "recipe's target."
+    "a member answers otherwise than to the reference, or its activations are no nearer to the "
+    "reference's than those of unrelated images (table image_success); or the recipe's target "
+    "was missed."
 )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from metamers.config import listings
 from metamers.config.plan import Condition
 from metamers.gallery.description import description
 from metamers.gallery.details import details
@@ -61,6 +62,7 @@ def write(folder: Path, run: RunTables, metamers: Sequence[str], references: Seq
             place = places[condition.references, image_id]
             name = str(conditions[condition])
             _save(folder, place, name, image.permute(1, 2, 0).numpy(), suffix)
+    listings.write(folder)
 
 
 def write_page(folder: Path, run: RunTables) -> None:

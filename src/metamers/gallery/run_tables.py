@@ -90,8 +90,9 @@ class RunTables:
 
     @cached_property
     def evaluators(self) -> list[str]:
-        """Return the evaluators, in the configuration's order."""
-        return list(self.config["evaluators"])
+        """Return the evaluators that answer, in the configuration's order."""
+        answered = set(self.tables["reference_predictions"]["evaluator"])
+        return [name for name in self.config["evaluators"] if name in answered]
 
     @cached_property
     def rows(self) -> pd.DataFrame:
@@ -100,6 +101,7 @@ class RunTables:
         losses = self.tables["optimisation"]
         of_members = losses.assign(loss=losses["loss_stored"], missed=losses["reached"].eq(False))
         rows = of_members.groupby(_CELL, observed=True)[["loss", "missed"]].max().reset_index()
+        rows = rows.merge(self._successes(), how="left")
         rows = rows.merge(self._shares(), how="left")
         rows = rows.merge(self._metrics(), how="left")
         keys = list(zip(*(rows[name].astype(str) for name in CONDITION_KEY), strict=True))
@@ -109,8 +111,7 @@ class RunTables:
         rows = rows.assign(
             condition=[places[key] for key in keys],
             photograph=[self.photograph_places[image] for image in images],
-            failed=rows["missed"].astype(bool)
-            | pd.Series([key in self._unmatched for key in keys]),
+            failed=rows["missed"].astype(bool) | rows["success"].eq(False),
         )
         return rows.sort_values(["photograph", "condition"], ignore_index=True)
 
@@ -119,12 +120,6 @@ class RunTables:
         """Return the place of each photograph, by its draw and id."""
         ids = self.photographs[["references", "image_id"]].itertuples(index=False, name=None)
         return {key: place for place, key in enumerate(ids)}
-
-    @cached_property
-    def _unmatched(self) -> set[tuple[str, ...]]:
-        success = self.tables["success"]
-        failed = success[~success["are_metamers"]]
-        return set(failed[list(CONDITION_KEY)].astype(str).itertuples(index=False, name=None))
 
     @cached_property
     def primary(self) -> pd.DataFrame:
@@ -138,6 +133,11 @@ class RunTables:
         rows = self.primary[self.primary["same_weights"]]
         keys = zip(*(rows[name] for name in CONDITION_KEY), strict=True)
         return {(Condition(*key), name) for key, name in zip(keys, rows["evaluator"], strict=True)}
+
+    def _successes(self) -> pd.DataFrame:
+        """Return whether each image is a metamer for all members that judged it."""
+        judged = self.tables["image_success"]
+        return judged.groupby(_CELL, observed=True)["success"].all().reset_index()
 
     def _shares(self) -> pd.DataFrame:
         rows = self.primary

@@ -178,7 +178,8 @@ IMAGE_METRICS = Table(
 
 SIMILARITY = Table(
     "similarity",
-    "Jensen-Shannon divergence between distributions of distances of activations (section 4.5).",
+    "Jensen-Shannon divergence between distributions of distances of activations (section 4.5), in "
+    "bits where `evaluation.divergence` does not say otherwise.",
     pa.schema(
         [
             *CONDITION,
@@ -238,7 +239,7 @@ LIKENESS = Table(
 POWER = Table(
     "power",
     "Divergence and its spread by the number of images (section 4.5: is 80 enough?), for the "
-    "conditions of experiments of kind `power`.",
+    "conditions of experiments of kind `power`; unit as in `similarity`.",
     pa.schema(
         [
             *CONDITION,

@@ -408,6 +408,23 @@ CLAIMS = Table(
                 allowed=VERDICTS,
             ),
             column("reason", pa.string(), "why this verdict"),
+            column(
+                "effect_successful",
+                pa.float64(),
+                "the effect on images that are metamers for each member of their set, in all "
+                "conditions compared (`image_success`); null for claims without recognition",
+                nullable=True,
+            ),
+            column("low_successful", pa.float64(), "lower end of its interval", nullable=True),
+            column("high_successful", pa.float64(), "upper end of its interval", nullable=True),
+            column("n_successful", pa.string(), "what it was computed from, or what is lacking"),
+            column(
+                "verdict_successful",
+                pa.string(),
+                "by that interval alone",
+                allowed=VERDICTS,
+                nullable=True,
+            ),
         ]
     ),
     ("claim",),
@@ -426,7 +443,8 @@ CLAIMS_MULTIVERSE = Table(
             column(
                 "images",
                 pa.string(),
-                "`right`: for each evaluator, those whose reference it gets right",
+                "`right`: for each evaluator, those whose reference it gets right; `metamers`: "
+                "those that are metamers for each member of their set",
                 allowed=IMAGES_JUDGED,
             ),
             column("threshold", pa.float64(), "value that the whole interval must pass"),

@@ -12,7 +12,7 @@ from scipy.spatial.distance import jensenshannon, pdist, squareform
 from scipy.stats import gaussian_kde
 
 from metamers.evaluation.similarity import densities, distances, divergence, sample_size
-from metamers.evaluation.similarity.densities import Sample
+from metamers.evaluation.similarity.densities import BITS, Convention, Sample
 from metamers.storage.tables import COMPARISONS, CONDITION_KEY
 
 
@@ -33,11 +33,11 @@ def activations(seed, n=20, features=30, scale=1.0):
     return scale * np.random.default_rng(seed).normal(size=(n, features))
 
 
-def divergence_of(first, second, size=None):
+def divergence_of(first, second, size=None, convention=BITS):
     """Return the divergence of two samples of numbers, each taken once."""
     samples = [Sample(np.asarray(s, float), np.arange(len(s))) for s in (first, second)]
     counts = [np.ones((1, len(s))) for s in (first, second)]
-    return float(densities.divergence(*samples, *counts, size)[0])
+    return float(densities.divergence(*samples, *counts, size, convention)[0])
 
 
 def scipy_divergence(first, second, size=None):
@@ -67,6 +67,45 @@ def test_divergence_agrees_with_scipy(seed, shift, scale, size):
         scipy_divergence(first, second, size), abs=3e-4
     )
     assert divergence_of(first, second) == pytest.approx(scipy_divergence(first, second), abs=3e-4)
+
+
+@pytest.mark.parametrize("bandwidth", ["scott", "silverman", 0.4])
+def test_convention_of_scipys_defaults_agrees_with_scipy(bandwidth):
+    generator = np.random.default_rng(2)
+    first, second = generator.normal(size=60), 1 + generator.normal(size=90)
+    curves = [gaussian_kde(s, bw_method=bandwidth) for s in (first, second)]
+    reach = [3 * c.factor * np.std(c.dataset, ddof=1) for c in curves]
+    low = min(first.min() - reach[0], second.min() - reach[1])
+    high = max(first.max() + reach[0], second.max() + reach[1])
+    grid = np.linspace(low, high, 1000)
+    expected = jensenshannon(*(curve(grid) for curve in curves))  # base e, the root
+    found = divergence_of(first, second, 9, Convention(bandwidth, "e", True))
+    assert found == pytest.approx(expected, abs=3e-4)
+
+
+def test_unit_changes_numbers_alone():
+    sample = np.random.default_rng(3).normal(size=50)
+    bits = divergence_of(sample, sample + 1)
+    assert divergence_of(sample, sample + 1, None, Convention(base="e")) == bits * np.log(2)
+    assert divergence_of(sample, sample + 1, None, Convention(root=True)) == np.sqrt(bits)
+    units = [Convention(base=b, root=r).unit for b in (2, "e") for r in (False, True)]
+    assert units == ["bits", "root of bits", "nats", "root of nats"]
+
+
+def test_comparisons_and_power_follow_the_convention():
+    matrices = distances_of(activations(0), activations(1, scale=1.5))
+    scipys = Convention("scott", "e", True)
+    rows = divergence.divergences(*matrices, resamples=5, convention=scipys)
+    samples = divergence.samples_of(*matrices)
+    for row in rows:
+        first, second = (s.values for s in divergence.compared(samples, row.comparison))
+        expected = np.sqrt(scipy_divergence(first, second) * np.log(2))
+        assert row.divergence == pytest.approx(expected, abs=3e-4)
+        assert row.low <= row.high < 0.833
+    for row, whole in zip(
+        sample_size.power(*matrices, [20], repeats=2, convention=scipys), rows, strict=True
+    ):
+        assert row.mean == pytest.approx(whole.divergence, abs=1e-12)
 
 
 def test_divergence_of_two_normal_distributions_is_the_integral():
@@ -408,6 +447,8 @@ def test_room_is_decided_at_the_largest_number_of_images():
     table = pd.DataFrame(rows, index=range(10, 16)).iloc[::-1]
     found = sample_size.has_room(table)
     assert table.loc[found, "evaluator"].tolist() == ["b", "b"]
+    nats = table.assign(mean=table["mean"] * np.log(2))
+    pd.testing.assert_series_equal(sample_size.has_room(nats, Convention(base="e")), found)
 
 
 def test_pairs_within_a_photograph_do_not_count():

@@ -123,7 +123,7 @@ function fill() {
   const several = run.axes.map((axis, place) => [axis, place]).filter(([axis]) => axis.values.length > 1);
   part("axes").replaceChildren(
     ...several.map(([axis, place]) => group(axis.label, axis.values.map((one, value) => [value, one.label]), selected[place], axis.name)),
-    group("Optimisation", [["done", "matched the activations"], ["failed", "did not: not metamers"]], chosen.status, "status"),
+    group("Optimisation", [["done", "succeeded"], ["failed", "failed: not a metamer"]], chosen.status, "status"),
   );
 }
 

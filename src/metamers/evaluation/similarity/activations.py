@@ -20,6 +20,7 @@ from metamers.evaluation.similarity import (
     sample_size,
     shared_invariance,
 )
+from metamers.evaluation.similarity.densities import BITS, Convention
 from metamers.evaluation.similarity.distances import Source
 from metamers.evaluation.similarity.null_distribution import Null
 from metamers.images import crops
@@ -75,6 +76,7 @@ def compare(
     *,
     with_power: bool = False,
     with_geometry: bool = False,
+    convention: Convention = BITS,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables ``similarity``, ``likeness`` and ``power``, without condition columns.
 
@@ -82,16 +84,16 @@ def compare(
 
     The power table, which takes as long as a network's look at some thousand images, is empty
     unless asked for. It has the numbers of images of `POWER_SIZES` that are at most half of all.
+    Divergences are by the convention.
     """
     n, photographs = len(image_ids), crops.photographs(image_ids)
     matched = distances.matched_distances(references.source, metamers, n)
     pairs = distances.pair_distances(metamers, n)
     every = (references.pairs, pairs, matched)
-    rows = divergence.divergences(*every, seed=seed, photographs=photographs)
+    how: Any = {"seed": seed, "photographs": photographs, "convention": convention}
+    rows = divergence.divergences(*every, **how)
     sizes = [size for size in POWER_SIZES if 2 * size <= n] if with_power else []
-    powers = sample_size.power(
-        *every, sizes, repeats=POWER_REPEATS, seed=seed, photographs=photographs
-    )
+    powers = sample_size.power(*every, sizes, repeats=POWER_REPEATS, **how)
     wanted = {"geometry": geometry(references, pairs, photographs, seed)} if with_geometry else {}
     total = {"n_total": n, "n_photographs": int(photographs.max()) + 1}
     return wanted | {
@@ -115,8 +117,7 @@ def likeness(
     """Return how alike each metamer and its reference are, and where that lies in the null."""
     relative = matched / references.norms
     correlations = null_distribution.spearman(references.ranked, ranked)
-    with np.errstate(divide="ignore"):
-        noise = np.where(relative > 0, -_decibels(relative), np.nan)
+    noise = np.where(relative > 0, -_decibels(relative), np.nan)
     return pd.DataFrame(
         {
             "image_id": list(image_ids),
@@ -192,7 +193,8 @@ def _correlations(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _decibels(relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 20 * np.log10(relative)
+    with np.errstate(divide="ignore"):  # minus infinity for equal activations
+        return 20 * np.log10(relative)
 
 
 def _finite(value: float) -> float | None:

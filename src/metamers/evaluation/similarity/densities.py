@@ -2,16 +2,18 @@
 
 The density is that of scipy's ``gaussian_kde``: a gaussian kernel at each value. Values are
 first shared out between the two grid points around them, so that a resample costs one
-convolution; agreement with ``gaussian_kde`` is tested.
+convolution; agreement with ``gaussian_kde`` is tested. `Convention` holds what the paper leaves
+open: the width of the kernel, and the unit of the divergence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import fft, sparse, special
 
 Array = NDArray[np.float64]
@@ -20,6 +22,60 @@ GRID_POINTS = 1000  # "a sampling rate of 1000" (section 4.5)
 CHUNK = 2**22  # weights held at a time
 CUT = 3.0  # bandwidths that the grid runs past the outermost values
 NARROWEST = 1e-3  # least width of a grid, relative to the largest value in size
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How wide kernels are, and what a divergence is given in.
+
+    Attributes
+    ----------
+    bandwidth
+        What the standard deviation of a sample of n values is multiplied by: ``scott``,
+        ``n ** (-1/5)``, and ``silverman``, ``(3 n / 4) ** (-1/5)``, are those of ``gaussian_kde``;
+        ``scott_images`` is Scott's of the number of images, since distances that share an image
+        are not independent; a number is taken as it stands.
+    base
+        Of the logarithm: 2, for bits from 0 to 1, or ``e``, for nats from 0 to 0.693.
+    root
+        Whether the square root is taken: the distance of Jensen and Shannon.
+    """
+
+    bandwidth: Literal["scott_images", "scott", "silverman"] | float = "scott_images"
+    base: Literal[2, "e"] = 2
+    root: bool = False
+
+    def factor(self, total: Array, size: float | None) -> Array | float:
+        """Return what multiplies standard deviations of samples of some total weights.
+
+        Parameters
+        ----------
+        total
+            How many values each sample has, shape (resamples,).
+        size
+            Number of independent values that each is worth, for ``scott_images``; None: all.
+        """
+        if not isinstance(self.bandwidth, str):
+            return self.bandwidth
+        if self.bandwidth == "silverman":
+            return (0.75 * total) ** -0.2
+        if self.bandwidth == "scott_images" and size is not None:
+            return float(size**-0.2)
+        return total**-0.2
+
+    def of(self, bits: ArrayLike) -> Array:
+        """Return divergences in bits in this unit."""
+        found = np.asarray(bits, dtype=np.float64) * (np.log(2) if self.base == "e" else 1.0)
+        return np.sqrt(found) if self.root else found
+
+    @property
+    def unit(self) -> str:
+        """Return the unit's name."""
+        name = "nats" if self.base == "e" else "bits"
+        return f"root of {name}" if self.root else name
+
+
+BITS = Convention()
 
 
 @dataclass(frozen=True)
@@ -49,7 +105,12 @@ class Sample:
 
 
 def divergence(
-    first: Sample, second: Sample, counts: Array, other_counts: Array, size: float | None
+    first: Sample,
+    second: Sample,
+    counts: Array,
+    other_counts: Array,
+    size: float | None,
+    convention: Convention = BITS,
 ) -> Array:
     """Return the Jensen-Shannon divergence of two samples in each resample of their images.
 
@@ -63,11 +124,13 @@ def divergence(
     size
         Number of independent values that each sample is worth (`bandwidth`); None: as many as
         it has values.
+    convention
+        Width of the kernels, and unit of what is returned.
     """
     both = ((first, counts), (second, other_counts))
     grid = grid_of(
         [sample.values for sample, _ in both],
-        [float(bandwidth(s.values, s.weights(c[:1]), size)[0]) for s, c in both],
+        [float(bandwidth(s.values, s.weights(c[:1]), size, convention)[0]) for s, c in both],
     )
     shares = [_shares(sample.values, grid) for sample, _ in both]
     rows = max(1, CHUNK // max(sample.values.size for sample, _ in both))
@@ -76,14 +139,16 @@ def divergence(
         densities = []
         for (sample, all_counts), share in zip(both, shares, strict=True):
             weights = sample.weights(all_counts[start : start + rows])
-            widths = bandwidth(sample.values, weights, size)
+            widths = bandwidth(sample.values, weights, size, convention)
             densities.append(smoothed((share.T @ weights.T).T, widths, grid))
         found.append(jensen_shannon(*densities))
-    return np.concatenate(found)
+    return convention.of(np.concatenate(found))
 
 
-def bandwidth(sample: Array, weights: Array, size: float | None) -> Array:
-    """Return Scott's bandwidth, ``size ** (-1/5)`` times the standard deviation.
+def bandwidth(
+    sample: Array, weights: Array, size: float | None, convention: Convention = BITS
+) -> Array:
+    """Return the bandwidth of each resample: a factor times its standard deviation.
 
     Parameters
     ----------
@@ -93,13 +158,15 @@ def bandwidth(sample: Array, weights: Array, size: float | None) -> Array:
         How often each value occurs, shape (resamples, values).
     size
         Number of independent values that the sample is worth; None: its total weight.
+    convention
+        What the factor is.
     """
     total = weights.sum(axis=1)
     centred = sample - sample.mean()
     mean = weights @ centred / total
     squares = weights @ centred**2 - total * mean**2
     variance = np.clip(squares, 0.0, None) / np.maximum(total - 1.0, 1.0)
-    return np.sqrt(variance) * (total if size is None else size) ** -0.2
+    return np.asarray(np.sqrt(variance) * convention.factor(total, size))
 
 
 def grid_of(samples: Sequence[Array], bandwidths: Sequence[float]) -> Array:

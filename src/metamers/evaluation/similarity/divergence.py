@@ -2,8 +2,9 @@
 
 Three samples of Euclidean distances of activations are compared: of references with each
 other, of metamers with each other, and of each reference with its own metamer. Each is smoothed
-by a gaussian kernel on a shared grid; the divergence is Jensen and Shannon's, base 2, not its
-square root. Distances come from `metamers.evaluation.similarity.distances`.
+by a gaussian kernel on a shared grid; the divergence is Jensen and Shannon's, by default in bits
+(`metamers.evaluation.similarity.densities.Convention`). Distances come from
+`metamers.evaluation.similarity.distances`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metamers.evaluation.similarity.densities import Sample, divergence
+from metamers.evaluation.similarity.densities import BITS, Convention, Sample, divergence
 from metamers.storage.tables import COMPARISONS
 
 Array = NDArray[np.float64]
@@ -27,7 +28,7 @@ class Comparison:
     Attributes
     ----------
     divergence
-        In bits: 0 for equal distributions, 1 for disjoint ones. It has no sign.
+        By default in bits: 0 for equal distributions, 1 for disjoint ones. It has no sign.
     low, high
         Ends of the bootstrap interval over images; None where none was asked for.
     median_ratio
@@ -54,10 +55,11 @@ def divergences(
     level: float = 0.95,
     seed: int = 0,
     photographs: ArrayLike | None = None,
+    convention: Convention = BITS,
 ) -> list[Comparison]:
     """Return the three comparisons, with intervals, from distances.
 
-    Each sample is smoothed as one of n values, since its pairs are not independent.
+    By default each sample is smoothed as one of n values, since its pairs are not independent.
     Photographs are resampled, not distances; pairs of an image with itself are left out of a
     resample, since their zero distances would put a false peak there.
 
@@ -75,6 +77,8 @@ def divergences(
         Of the resampling.
     photographs
         As for `samples_of`.
+    convention
+        Width of the kernels, and unit of the divergence.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def divergences(
     rows = []
     for comparison in COMPARISONS:
         pair = compared(samples, comparison)
-        found = divergence(*pair, counts, counts, n)
+        found = divergence(*pair, counts, counts, n, convention)
         low, high = _interval(found[1:], level)
         ratio = _ratio(pair[1].values, pair[0].values)
         rows.append(Comparison(comparison, float(found[0]), low, high, ratio, n))

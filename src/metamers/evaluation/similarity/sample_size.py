@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from metamers import bootstrap
 from metamers.bootstrap import RESAMPLES, TAILS
-from metamers.evaluation.similarity.densities import Sample, divergence
+from metamers.evaluation.similarity.densities import BITS, Convention, Sample, divergence
 from metamers.evaluation.similarity.divergence import compared, numbered, samples_of
 from metamers.storage.tables import COMPARISONS, CONDITION_KEY
 
@@ -51,17 +51,17 @@ class Power:
     repeats: int
 
 
-def has_room(table: pd.DataFrame) -> pd.Series:
+def has_room(table: pd.DataFrame, convention: Convention = BITS) -> pd.Series:
     """Return which rows of the table `power` are of a divergence that has room to spread.
 
     Near 0 and near 1, outside `ROOM`, divergences hardly differ between subsets, however few
     their images are: they would make any number of images look sufficient. The mean at a cell's
-    largest number of images decides.
+    largest number of images decides. ``convention`` is what the table was made by.
     """
     cell = [*CONDITION_KEY, "evaluator", "comparison"]
     largest = table.sort_values("n_images").groupby(cell, observed=True)["mean"].last()
     means = table[cell].merge(largest.reset_index(), on=cell)["mean"]
-    return means.between(*ROOM).set_axis(table.index)
+    return means.between(*convention.of(ROOM)).set_axis(table.index)
 
 
 def power(
@@ -73,6 +73,7 @@ def power(
     repeats: int = 200,
     seed: int = 0,
     photographs: ArrayLike | None = None,
+    convention: Convention = BITS,
 ) -> list[Power]:
     """Return the divergences of random subsets of images, for each size and comparison.
 
@@ -83,7 +84,7 @@ def power(
 
     Parameters
     ----------
-    references, metamers, matched, photographs
+    references, metamers, matched, photographs, convention
         As for `divergences`.
     sizes
         Numbers of images, each from 3 to all.
@@ -104,12 +105,14 @@ def power(
         raise ValueError(f"subsets of {wrong} images were asked for; possible are 3 to {own.size}")
     generator, resampling = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     pairs = {name: compared(samples, name) for name in COMPARISONS}
-    factors = {name: _variance_factors(pair, own, resampling) for name, pair in pairs.items()}
+    factors = {
+        name: _variance_factors(pair, own, resampling, convention) for name, pair in pairs.items()
+    }
     rows = []
     for size in sizes:
         counts = _subsets(own, size, repeats, generator)
         for name, pair in pairs.items():
-            found = divergence(*pair, counts, counts, size)
+            found = divergence(*pair, counts, counts, size, convention)
             low, high = (float(q) for q in np.quantile(found, TAILS))
             spread = _spread(found, factors[name], 1 - size / own.size, resampling)
             rows.append(Power(name, size, float(found.mean()), low, high, *spread, repeats))
@@ -131,7 +134,10 @@ def _subsets(
 
 
 def _variance_factors(
-    pair: tuple[Sample, Sample], photographs: NDArray[np.intp], generator: np.random.Generator
+    pair: tuple[Sample, Sample],
+    photographs: NDArray[np.intp],
+    generator: np.random.Generator,
+    convention: Convention = BITS,
 ) -> Array:
     """Return how the variance of a divergence differs in resamples of the photographs.
 
@@ -139,7 +145,7 @@ def _variance_factors(
     squared change that leaving out the image makes.
     """
     without = 1.0 - np.eye(photographs.size)
-    found = divergence(*pair, without, without, photographs.size)
+    found = divergence(*pair, without, without, photographs.size, convention)
     squares = (found - found.mean()) ** 2
     if not squares.any():
         return np.ones(RESAMPLES)

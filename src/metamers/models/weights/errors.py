@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -47,3 +49,18 @@ class RenamedKeysError(WeightsError):
 
 class OtherArchitectureError(WeightsError):
     """The shapes in a checkpoint are those of another architecture."""
+
+
+@contextmanager
+def of_model(name: str) -> Iterator[None]:
+    """Put the model's name before what the block says of its weights.
+
+    Raises
+    ------
+    WeightsError
+        What the block raised, with the name.
+    """
+    try:
+        yield
+    except WeightsError as error:
+        raise type(error)(f"model {name!r}: {error}") from error

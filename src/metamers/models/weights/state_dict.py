@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import pickle
 import re
 import warnings
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from metamers.models.weights import restricted_pickle, verification
@@ -65,6 +67,33 @@ def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor
         If the file cannot be read as plain data, or its names or shapes, after the layout, are
         not those of the model; the subclass says in which way.
     """
+    entries = _entries(path, layout)
+    expected = model.state_dict()
+    if layout.by_order:
+        entries = _by_order(entries, expected, path)
+    return _matched(entries, expected, path)
+
+
+def write_entries(path: Path, layout: Layout, target: Path) -> None:
+    """Write a checkpoint's tensors into a safetensors file, under the names that the layout gives.
+
+    The format sorts them; its metadata say their order.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read as plain data, or is not of the layout, or has tensors that are
+        not arrays of real numbers.
+    """
+    entries = _entries(path, layout)
+    for name, tensor in entries.items():
+        _refuse_other_kinds(name, tensor, (*FLOATS, *INTEGERS), "real numbers", path)
+    # Each in memory of its own: some are views of others.
+    apart = {name: tensor.detach().clone().contiguous() for name, tensor in entries.items()}
+    save_file(apart, target, {"order": json.dumps(list(apart))})
+
+
+def _entries(path: Path, layout: Layout) -> Mapping[str, Tensor]:
     if layout.convert and layout.convert not in CONVERTERS:
         raise WeightsError(
             f"weights.layout.convert is {layout.convert!r}; allowed are {sorted(CONVERTERS)}"
@@ -75,10 +104,7 @@ def state_dict(path: Path, layout: Layout, model: nn.Module) -> dict[str, Tensor
     if layout.convert:
         entries = _converted(entries, layout.convert, path)
     _refuse_other_things(entries, path)
-    expected = model.state_dict()
-    if layout.by_order:
-        entries = _by_order(entries, expected, path)
-    return _matched(entries, expected, path)
+    return entries
 
 
 def read_checkpoint(path: Path) -> object:
@@ -114,12 +140,17 @@ def read_checkpoint(path: Path) -> object:
     except WeightsError:
         raise
     except Exception as error:  # a made-up pickle can make any of them
-        raise UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {error}") from error
+        raise UnreadableFileError(
+            f"{str(path)!r} is no torch checkpoint: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            order = (file.metadata() or {}).get("order")
+        entries = load_file(path)
+        return {name: entries[name] for name in json.loads(order)} if order else entries
     except Exception as error:  # a made-up header can make any of them
         raise UnreadableFileError(f"{str(path)!r} is no safetensors file: {error}") from error
 
@@ -144,7 +175,10 @@ def _unpickling_error(path: Path, message: str) -> WeightsError:
     ]
     if asked:
         return UnsafePickleError(f"{str(path)!r} {restricted_pickle.refusal(asked[0])}")
-    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {message.splitlines()[0]}")
+    # torch's own text advises to run what is in the file; its reason is a line further down.
+    reason = re.search(r"WeightsUnpickler error:\s*(.+)", message)
+    said = reason[1] if reason else message.splitlines()[0]
+    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {said}")
 
 
 def _pickle_of(path: Path) -> bytes:
@@ -289,16 +323,22 @@ def _refuse_other_numbers(
         if met is None or name.endswith(COUNTER):
             continue
         kinds = FLOATS if tensor.is_floating_point() else INTEGERS
-        if met.layout != torch.strided or met.device.type != "cpu" or met.dtype not in kinds:
-            raise OtherArchitectureError(
-                f"{str(path)!r} has {name!r} as {met.dtype} ({met.layout}, {met.device}); the "
-                f"architecture's is {tensor.dtype}. Look at the row's architecture and file"
-            )
+        _refuse_other_kinds(name, met, kinds, str(tensor.dtype), path)
         if not torch.isfinite(met).all():
             raise UnreadableFileError(
                 f"{str(path)!r} has NaN or infinite numbers in {name!r}; the file is damaged, or "
                 "its training failed"
             )
+
+
+def _refuse_other_kinds(
+    name: str, met: Tensor, kinds: tuple[torch.dtype, ...], expected: str, path: Path
+) -> None:
+    if met.layout != torch.strided or met.device.type != "cpu" or met.dtype not in kinds:
+        raise OtherArchitectureError(
+            f"{str(path)!r} has {name!r} as {met.dtype} ({met.layout}, {met.device}); expected is "
+            f"{expected}. Look at the row's architecture and file"
+        )
 
 
 def _shown(content: object) -> str:

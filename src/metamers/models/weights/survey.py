@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from metamers.models.weights import verification
-from metamers.models.weights.cache import fetch, locate, missing_table, target
-from metamers.models.weights.errors import MissingWeightsError, WeightsError
+from metamers.models.weights import conversion, verification
+from metamers.models.weights.cache import fetch, locate, missing_table, rejecting, target
+from metamers.models.weights.errors import MissingWeightsError, WeightsError, of_model
 from metamers.models.weights.http import DownloadOptions, UnreachableError
 from metamers.models.weights.row import WeightsRow
 from metamers.models.weights.sources import FETCHERS
@@ -63,7 +63,7 @@ def fetch_all(rows: Mapping[str, WeightsRow], cache: Path, options: DownloadOpti
 
 
 def fetch_one(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
-    """Fetch a model's weights if they are missing, verify them, and return what is known of them.
+    """Fetch a model's weights if they are missing, verify and convert them; return what is known.
 
     Parameters
     ----------
@@ -76,7 +76,10 @@ def fetch_one(model: str, weights: WeightsRow, cache: Path) -> dict[str, str]:
         return {"model": model, "source": "random", "seed": str(weights.seed)}
     if not weights.has_file:
         return {"model": model, "source": weights.source}
-    path = fetch(weights, cache)
+    with of_model(model):
+        path = fetch(weights, cache)
+        with rejecting(weights, path, cache):
+            conversion.converted(weights, path, cache)
     digest = verification.check(path, weights, "", cache / "verified")
     return {"model": model, "file": path.name, "sha256": digest}
 
