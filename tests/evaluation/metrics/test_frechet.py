@@ -57,11 +57,6 @@ def test_frechet_distance_of_a_set_to_itself_is_zero():
     assert frechet.frechet_distance(first, first) >= 0
 
 
-def test_frechet_floor_is_bias_that_falls_with_more_images():
-    floors = [frechet.frechet_floor(features(4, n=n, d=50)) for n in (16, 64, 256)]
-    assert floors[0] > 2 * floors[1] > 4 * floors[2] > 0
-
-
 def kernel_by_loops(references, metamers, rows):
     """Return the estimate over all pairs of different images of a resample."""
     d = references.shape[1]
@@ -179,8 +174,3 @@ def test_bad_features_are_refused(first, second, message):
 def test_sets_that_are_not_paired_have_no_kernel_distance():
     with pytest.raises(ValueError, match="not paired"):
         frechet.kernel_distance(features(0, n=5), features(1, n=6))
-
-
-def test_a_set_too_small_for_halves_has_no_floor():
-    with pytest.raises(ValueError, match="at least 4"):
-        frechet.frechet_floor(features(0, n=3))
