@@ -40,6 +40,17 @@ def test_a_value_of_a_whole_set_has_the_tables_interval(table):
     assert sorted(whole["high"]) == pytest.approx(sorted(given["high"]))
 
 
+def test_floor_of_a_distance_is_a_line_in_its_panel(table):
+    given = table.loc[table["measure"] == "floor_efficientnet_lite0", "value"].astype(float)
+    chart = drawn_from(table)
+    rows = rows_of(chart, "measure")
+    floors = rows.dropna(subset=["floor"])
+    assert floors["measure"].tolist() == ["frechet_efficientnet_lite0"]  # once, not for each mark
+    assert floors["floor"].iloc[0] == pytest.approx(given.mean())
+    assert "floor_efficientnet_lite0" not in set(rows["measure"])
+    assert "distance of random halves of the references" in svg(chart)
+
+
 def test_intervals_of_crops_are_those_of_their_photographs(table):
     ids = table["image_id"].dropna()
     both = [table.assign(image_id=ids.map(lambda name, k=k: crop_id(name, k))) for k in range(2)]

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 
 from metamers.bootstrap import bootstrap_interval
-from metamers.evaluation.metrics.registry import MEASURES, MetricSpec, card, takes_a_classifier
+from metamers.evaluation.metrics.registry import (
+    MEASURES,
+    MetricSpec,
+    card,
+    floor_of,
+    takes_a_classifier,
+)
 from metamers.figures import style
 from metamers.figures.data import NothingToDrawError, in_order, inline
 from metamers.figures.inputs import FigureInputs
@@ -26,6 +32,7 @@ _DIRECTION = (
     "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
     "a poor value is no failure of it."
 )
+_FLOOR = "Dashed: distance of random halves of the references, which is bias alone."
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",
@@ -38,7 +45,7 @@ def image_metrics(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 4: a panel per metric; a mark per set and stage, with its 95 % interval.
 
     Metrics without a value are named beneath, with the reason that the table gives. Marks of
-    flagged conditions are open.
+    flagged conditions are open; the floor of a distance between sets is a line in its panel.
 
     Raises
     ------
@@ -47,8 +54,12 @@ def image_metrics(inputs: FigureInputs) -> alt.VConcatChart:
     """
     table = inputs.rows("image_metrics")
     table = table[~table["measure"].isin(UNDRAWN)]
+    floors = table[table["measure"].isin([*map(floor_of, table["measure"].unique())])]
+    table = table.drop(index=floors.index)
     cards = {name: card(name) for name in in_order(set(table["measure"]), list(MEASURES))}
     rows = inputs.described(_means(table[table["status"] == COMPUTED]))
+    rows["floor"] = rows["measure"].map(floor_of).map(floors.groupby("measure")["value"].mean())
+    rows["floor"] = rows["floor"].mask(rows["measure"].duplicated())
     sets, stages = inputs.sets(rows), inputs.stages(rows)
     drawn = [name for name in cards if name in set(rows["measure"])]
     columns = min(len(drawn), 3)
@@ -68,6 +79,7 @@ def image_metrics(inputs: FigureInputs) -> alt.VConcatChart:
         [_reading(rows)],
         [
             _DIRECTION,
+            *([_FLOOR] if rows["floor"].notna().any() else []),
             *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
             *_missing(table, cards),
             *_left_out(table, cards),
@@ -134,6 +146,10 @@ def _marks(sets: list[str], stages: list[str]) -> style.Layers:
     colours = alt.condition(neither, alt.value(style.FAINT), alt.value(style.GOOD))
     return alt.layer(
         style.beneath_heading("better", colours),
+        alt.Chart()
+        .transform_filter("isValid(datum.floor)")
+        .mark_rule(color=style.FAINT, strokeDash=style.DASH)
+        .encode(x=alt.X("floor:Q", title=None)),
         base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q", color=colour),
         base.mark_point(size=46, filled=True, opacity=1).encode(
             x=x, shape=shape, color=colour, tooltip=tooltip

@@ -57,6 +57,20 @@ def test_frechet_distance_of_a_set_to_itself_is_zero():
     assert frechet.frechet_distance(first, first) >= 0
 
 
+def test_frechet_floor_is_bias_that_falls_with_more_images():
+    floors = [frechet.frechet_floor(features(4, n=n, d=50)) for n in (16, 64, 256)]
+    assert floors[0] > 2 * floors[1] > 4 * floors[2] > 0
+
+
+def test_frechet_floor_keeps_crops_of_a_photograph_in_one_half():
+    photographs = features(5, n=24, d=50)
+    crops = np.repeat(photographs, 4, axis=0) + 0.01 * features(6, n=96, d=50)
+    owners = np.repeat(np.arange(24), 4)
+    floor = frechet.frechet_floor(photographs)
+    assert frechet.frechet_floor(crops, photographs=owners) == pytest.approx(floor, rel=0.1)
+    assert frechet.frechet_floor(crops) < 0.5 * floor  # of halves that hold the same photographs
+
+
 def kernel_by_loops(references, metamers, rows):
     """Return the estimate over all pairs of different images of a resample."""
     d = references.shape[1]
@@ -174,3 +188,8 @@ def test_bad_features_are_refused(first, second, message):
 def test_sets_that_are_not_paired_have_no_kernel_distance():
     with pytest.raises(ValueError, match="not paired"):
         frechet.kernel_distance(features(0, n=5), features(1, n=6))
+
+
+def test_a_set_too_small_for_halves_has_no_floor():
+    with pytest.raises(ValueError, match="at least 4"):
+        frechet.frechet_floor(features(0, n=3))
