@@ -458,6 +458,6 @@ def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in _essential(row).items() if k not in ("family", "training")}
     # The content of a local file counts (`metamers.models.weights.contents`), not where it lies.
-    local = row["weights"]["source"] == "local"
+    local = row["weights"]["source"] in ("local", "factory")
     unnamed = ("path", "file") if local else ()
     return kept | {"weights": {k: v for k, v in kept["weights"].items() if k not in unnamed}}
