@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.storage.tables import CONDITION_KEY, Table
+from metamers.storage.tables import CONDITION_KEY, Table, matching
 
 Labels = Mapping[str, str]
 
@@ -41,14 +41,6 @@ def checked(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     if frame.empty:
         raise NothingToDrawError(f"table {table.name!r} has no rows: there is nothing to draw")
     return frame
-
-
-def matching(frame: pd.DataFrame, **wanted: str | bool) -> pd.DataFrame:
-    """Return the rows that have the wanted value in each named column, if any."""
-    chosen = pd.Series(True, index=frame.index)
-    for name, value in wanted.items():
-        chosen &= frame[name] == value
-    return frame[chosen].copy()
 
 
 def pick(frame: pd.DataFrame, **wanted: str | bool) -> pd.DataFrame:

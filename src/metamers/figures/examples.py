@@ -15,11 +15,11 @@ from torch import Tensor
 
 from metamers.config.plan import Condition
 from metamers.figures import style
-from metamers.figures.data import inline, matching, pick, printed
-from metamers.figures.inputs import PRIMARY, RECOGNISED, FigureInputs
+from metamers.figures.data import inline, pick, printed
+from metamers.figures.inputs import RECOGNISED, FigureInputs
 from metamers.images import references as reference_files
 from metamers.storage import metamers as metamer_files
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, matching
 
 _REFERENCE = "reference"
 _PICTURE = [*CONDITION_KEY, "image_id"]
@@ -39,7 +39,7 @@ def examples(inputs: FigureInputs) -> alt.VConcatChart:
     Each picture says how many of the held-out evaluators recognise it; those of flagged
     conditions have a dashed frame.
     """
-    recognition = pick(inputs.rows("recognition"), **PRIMARY)
+    recognition = pick(inputs.rows("recognition"), **PRIMARY_RULE)
     held_out = matching(recognition, member=False, same_weights=False)
     references = _references(inputs, held_out)
     inputs = replace(inputs, labels={**inputs.labels, **_image_labels(inputs)})

@@ -6,8 +6,9 @@ import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import inline, matching
+from metamers.figures.data import inline
 from metamers.figures.inputs import FigureInputs
+from metamers.storage.tables import matching
 
 _PUBLISHED, _RUN = "published: Feather et al. 2023", "networks of this run, published people"
 _COLOURS = {_PUBLISHED: style.HELD_OUT, _RUN: style.MEMBER}

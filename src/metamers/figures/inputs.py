@@ -20,9 +20,8 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.storage.tables import CONDITION_KEY, TABLES, read
+from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, TABLES, read
 
-PRIMARY = {"rule": "self", "label_space": "1000"}
 RECOGNISED = "Recognised: same answer as the evaluator's own to the reference, 1000 classes."
 
 
@@ -133,7 +132,7 @@ class FigureInputs:
 
     def judged(self, name: str) -> pd.DataFrame:
         """Return a table's rows of the experiment by the primary rule, as `table` does."""
-        return pick(self.table(name), experiment=self.experiment, **PRIMARY)
+        return pick(self.table(name), experiment=self.experiment, **PRIMARY_RULE)
 
     def described(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return rows of conditions with ``set``, as it is printed, and whether it is flagged."""

@@ -8,10 +8,10 @@ import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import inline, matching, printed
+from metamers.figures.data import inline, printed
 from metamers.figures.human_alignment import published_people
-from metamers.figures.inputs import PRIMARY, RECOGNISED, FigureInputs
-from metamers.storage.tables import CONDITION_KEY
+from metamers.figures.inputs import RECOGNISED, FigureInputs
+from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, matching
 
 _HELD_OUT, _MEMBER = "held-out model", "member of the set"
 _TWIN, _MEAN = "weights of a member", "mean of held-out models, 95 % interval"
@@ -36,7 +36,7 @@ def recognizability(inputs: FigureInputs) -> alt.VConcatChart:
     chance and ceiling of trained evaluators. Beside stands what people recognised in metamers of
     the same network and layer (Feather et al. 2023), where they saw them.
     """
-    means = matching(inputs.rows("recognizability_by_set"), group="trained", **PRIMARY)
+    means = matching(inputs.rows("recognizability_by_set"), group="trained", **PRIMARY_RULE)
     rows = _lines(inputs.judged("recognizability"), means, inputs)
     limits, sets = _limits(inputs), inputs.sets(rows)
     columns = _columns(len(sets))
@@ -71,7 +71,7 @@ def _limits(inputs: FigureInputs) -> list[float]:
     trained = set(judged.loc[judged["trained"], "evaluator"])
     found = []
     for name, column in (("chance", "chance"), ("ceiling", "agreement")):
-        rows = matching(inputs.tables[name], label_space=PRIMARY["label_space"])
+        rows = matching(inputs.tables[name], label_space=PRIMARY_RULE["label_space"])
         rows = rows[rows["evaluator"].isin(trained)]
         found += [float(rows[column].mean())] if len(rows) else []
     return found
