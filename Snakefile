@@ -25,8 +25,10 @@ report: "workflow/report/workflow.rst"
 plan = validation.plan_of(config, BASE, workflow.configfiles)
 if plan.sets_without_judge:
     logger.warning(
-        f"These sets hold all evaluators, so that nobody held out judges them: {plan.sets_without_judge}"
+        f"These sets hold all evaluators with a head, so that nobody held out judges them: {plan.sets_without_judge}"
     )
+if plan.headless:
+    logger.info(f"Without a head, so that recognition leaves them out: {plan.headless}")
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"

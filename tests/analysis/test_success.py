@@ -46,6 +46,19 @@ def test_each_criterion_alone_fails_a_metamer():
     assert list(found["kept"]) == [True, True, True, False]
 
 
+def test_a_member_without_a_head_has_no_class_to_keep():
+    table = likeness((0.9, 0.4, 0.9, 0.9), (7, 7, 5, 7))
+    nobody = answers([1] * 4).iloc[:0], answers([1] * 4, own=True).iloc[:0]
+    found = success.by_image(table, NULL, *nobody, headless=["a"])
+    assert found["kept"].isna().all()
+    assert list(found["success"]) == [True, False, False, True]
+    row = success.by_condition(found).iloc[0]
+    assert row["share"] == 0.5
+    assert np.isnan(row["kept"])
+    with pytest.raises(ValueError, match="4 metamers lack an answer"):
+        success.by_image(table, NULL, *nobody)
+
+
 def test_being_as_alike_as_the_likest_pair_is_not_beyond_it():
     found = judged_images(spearman=[0.5] * 4, snr=[6.0] * 4)
     assert not found["beyond_spearman"].any()

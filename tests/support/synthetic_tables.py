@@ -39,6 +39,10 @@ class Size:
             for k in range(self.sets)
         }
 
+    @property
+    def memberships(self):
+        return sum(len(members) for members in self.members.values())
+
     @cached_property
     def conditions(self):
         return [
@@ -228,20 +232,12 @@ def power(size, photographs=20):
     return frame(tables.POWER, rows)
 
 
-def pictures(size, images=3, side=64):
-    rng = np.random.default_rng(5)
+def pictures(images=3, side=64):
+    """Return wavy images (images, 3, side, side), 8-bit."""
     grid = np.linspace(0, 255, side)
-    references = []
-    for k in range(images):
-        wave = (np.sin(np.add.outer(grid, grid * (k + 1)) / 40) + 1) * 127
-        image = np.stack([wave, np.tile(grid, (side, 1)), 255 - wave], axis=2).astype(np.uint8)
-        references.append({"references": "quick", "image_id": f"image_{k}", "image": image})
-    metamers = []
-    for condition, row in itertools.product(size.conditions, references):
-        noise = rng.normal(0, 30 * (1 + size.stages.index(condition[3])), row["image"].shape)
-        image = np.clip(row["image"] + noise, 0, 255).astype(np.uint8)
-        metamers.append(key(condition) | {"image_id": row["image_id"], "image": image})
-    return pd.DataFrame(metamers), pd.DataFrame(references)
+    waves = [(np.sin(np.add.outer(grid, grid * (k + 1)) / 40) + 1) * 127 for k in range(images)]
+    ramp = np.tile(grid, (side, 1))
+    return np.stack([[wave, ramp, 255 - wave] for wave in waves]).astype(np.uint8)
 
 
 def traces(size, turns=60):
@@ -328,3 +324,24 @@ def equal_loss(size):
             row |= {"difference_low": gain - 0.1, "difference_high": gain + 0.1}
         rows.append(key(condition) | row)
     return frame(tables.EQUAL_LOSS, rows)
+
+
+def shared_invariance(size):
+    return _drawn(tables.SHARED_INVARIANCE, size)
+
+
+def cross_stage(size):
+    return _drawn(tables.CROSS_STAGE, size, judged_stage=size.stages)
+
+
+def _drawn(table, size, **more):
+    """Return a table whose shares are drawn, a row per condition, evaluator and further value."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for condition, evaluator in itertools.product(size.conditions, size.models):
+        given = {"evaluator": evaluator, "member": evaluator in size.members[condition[2]]}
+        given |= {"n_images": size.images, "n_members": 1}
+        for values in itertools.product(*more.values()):
+            row = {name: rng.random() for name in table.schema.names}
+            rows.append(row | key(condition) | given | dict(zip(more, values, strict=True)))
+    return frame(table, rows)

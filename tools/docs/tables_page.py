@@ -96,8 +96,9 @@ order by model_set, stage, recognizability desc
 | `losses_before`, `_after`, `_stored` | `(n, models)` | as in [`optimisation`](#optimisation) |
 | `steps`, `evaluations` | `(n,)` | what each image took |
 
-The header has `image_ids`, `models` and `notes` (condition, settings, bound, seed, engine, version,
-commit), as JSON. Any reader of safetensors opens them; the library's own joins shards:
+The header has `image_ids`, `models` and `notes` (condition, settings, bound, seed, the module of
+each model that was matched, hashes of weights, engine, version, commit), as JSON. Any reader of
+safetensors opens them; the library's own joins shards:
 
 ```python
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 from metamers import snakemake_script
 from metamers.config import integrity
-from metamers.evaluation import evaluators
+from metamers.evaluation import reference_answers
 from metamers.execution import devices
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
@@ -12,9 +12,10 @@ job = integrity.begin(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
 
 with devices.acquire_device(job.plan.config["engine"]["device"]) as device:
-    answers = evaluators.predict_references(
+    answers = reference_answers.predict_references(
         [job.plan.row(snakemake.wildcards)],
         {snakemake.wildcards.references: references.load(snakemake.input.images)},
+        job.plan.depths,
         cache_folder(job.plan.config["weights_cache"]),
         device,
         job.plan.config["evaluation"]["batch_size"],

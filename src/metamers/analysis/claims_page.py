@@ -88,7 +88,7 @@ def _failures(success: pd.DataFrame) -> list[str]:
         "|---" * (len(keys) + len(shares)) + "|",
         *(
             f"| {' | '.join(map(str, row[: len(keys)]))} "
-            f"| {' | '.join(f'{value:.2f}' for value in row[len(keys) :])} |"
+            f"| {' | '.join('–' if pd.isna(v) else f'{v:.2f}' for v in row[len(keys) :])} |"
             for row in rows
         ),
     ]

@@ -80,9 +80,7 @@ def human_alignment(seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=tables.HUMAN_ALIGNMENT.schema.names)
 
 
-def correlation(
-    found: Answers, generator: np.random.Generator, resamples: int = bootstrap.RESAMPLES
-) -> tuple[float, float, float]:
+def correlation(found: Answers, generator: np.random.Generator) -> tuple[float, float, float]:
     """Return Spearman's correlation of people's and networks' shares, and the ends of its interval.
 
     Resampled are people within their experiment, networks that judge, networks that made the
@@ -90,8 +88,8 @@ def correlation(
     together, and so do the experiments that showed the same metamers.
     """
     value = _spearman(np.nanmean(found.people, axis=0), np.nanmean(found.networks, axis=0))
-    people = _drawn_within(found.sittings, resamples, generator)
-    judges = bootstrap.resample_counts(len(found.networks), resamples, generator)
+    people = _drawn_within(found.sittings, bootstrap.RESAMPLES, generator)
+    judges = bootstrap.resample_counts(len(found.networks), bootstrap.RESAMPLES, generator)
     layers, drawn = _layers(found.conditions), []
     for shares in zip(_means(people, found.people), _means(judges, found.networks), strict=True):
         chosen = _draw(layers, generator)

@@ -26,12 +26,10 @@ def mixed_sets(
     conditions: Sequence[Any],
     members: Members,
     *,
-    rule: str = "self",
     experiment: str = "mixed",
-    label_space: str = "1000",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return each set's recognizability by the evaluators held out from it.
+    """Return each set's recognizability, by the primary rule and the evaluators held out from it.
 
     A set that nothing is held out from has no row. `adjusted` is what the set's mean would be
     if every evaluator had judged it: effects of sets and of evaluators are fitted together by
@@ -46,8 +44,6 @@ def mixed_sets(
         Conditions of the experiment, as in `analysis.recognizability`.
     members
         The models of each set.
-    rule, label_space
-        The judgement that counts.
     experiment
         Its name.
 
@@ -56,9 +52,7 @@ def mixed_sets(
     pandas.DataFrame
         The columns of the table `mixed_sets`.
     """
-    judged = recognition[
-        (recognition["rule"] == rule) & (recognition["label_space"] == label_space)
-    ]
+    judged = tables.matching(recognition, **tables.PRIMARY_RULE)
     chosen = [
         cell
         for _, found in select(cells(judged), {experiment: conditions})

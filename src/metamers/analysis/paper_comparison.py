@@ -14,8 +14,6 @@ from metamers.analysis.paper_settings import Setting, differing, numbers, settin
 from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
 
-HELD_OUT = {"group": "held_out", "rule": "self", "label_space": "1000"}
-
 
 def comparison(
     by_stage: pd.DataFrame,
@@ -92,9 +90,7 @@ def _absence(entry: pd.Series, run: Mapping[str, Setting]) -> str:
 
 
 def _stages(by_stage: pd.DataFrame, changes: str) -> dict[tuple[str, str], dict[str, Any]]:
-    chosen = by_stage
-    for name, value in HELD_OUT.items():
-        chosen = chosen[chosen[name] == value]
+    chosen = tables.matching(by_stage, group="held_out", **tables.PRIMARY_RULE)
     if chosen["stage"].duplicated().any():
         settings = chosen[["experiment", "references", "recipe", "bound"]].drop_duplicates()
         raise ValueError(

@@ -60,7 +60,7 @@ def recognizability(
     plan = Plan.from_config(config, rows)
     answers, own = raw["predictions"], raw["reference_predictions"]
     recognition = recognition_of(
-        answers,
+        answers[answers["evaluator"].isin(config["evaluators"])],
         own,
         raw["references"],
         plan.model_sets,
@@ -69,7 +69,9 @@ def recognizability(
         [name for name, row in rows.items() if row["training"] == "random"],
     )
     seed = config["seed"]
-    images = success.by_image(raw["likeness"], raw["null_distribution"], answers, own)
+    images = success.by_image(
+        raw["likeness"], raw["null_distribution"], answers, own, plan.headless
+    )
     successes = success.successful(images)
     found = {
         **{name: raw[name] for name in RAW},

@@ -10,8 +10,6 @@ import pandas as pd
 
 from metamers.storage import tables
 
-_RULE = {"rule": "self", "label_space": "1000"}
-
 
 def text(run: Path) -> str:
     """Return recognizability by set and stage, and what ensembles gain over single models.
@@ -38,12 +36,10 @@ def text(run: Path) -> str:
 def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
     """Return the first experiment of model sets, by the primary rule."""
     path = folder / f"{table.name}.parquet"
-    frame = tables.read(table, path)
-    chosen = (frame["rule"] == _RULE["rule"]) & (frame["label_space"] == _RULE["label_space"])
     config = json.loads(tables.provenance_of(path).get("config", "{}"))
     kinds = {name: axes["kind"] for name, axes in config.get("experiments", {}).items() if axes}
-    first = min((name for name, kind in kinds.items() if kind == "model_sets"), default=None)
-    frame = frame[chosen & (frame["experiment"] == first)]
+    first = min((name for name, kind in kinds.items() if kind == "model_sets"), default="")
+    frame = tables.matching(tables.read(table, path), experiment=first, **tables.PRIMARY_RULE)
     ranks = {
         "model_set": list(config.get("model_sets", {})),
         "stage": sorted(config.get("stages", {}), key=config.get("stages", {}).get),

@@ -46,6 +46,7 @@ def join_batches(
     ids: Sequence[str],
     digest: str,
     weights: Mapping[str, str],
+    modules: Mapping[str, str],
 ) -> Metamers:
     """Return the metamers of a finished job, in the order of its images.
 
@@ -59,6 +60,8 @@ def join_batches(
         Of the images.
     digest, weights
         Of the job, and of each model's weights.
+    modules
+        Of each model, the name of the module whose output is matched.
     """
     order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
     parts = [part.synthesis for part in progress.finished]
@@ -66,12 +69,13 @@ def join_batches(
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])[order] for name in PER_IMAGE
     }
+    made = {"job": digest, "weights": dict(weights), "modules": dict(modules)}
     return Metamers(
         image_ids=list(ids),
         models=[row["name"] for row in spec.models],
         floats=floats,
         pixels=to_8_bits(floats),
-        notes=_notes(spec, engine, progress) | {"job": digest, "weights": dict(weights)},
+        notes=_notes(spec, engine, progress) | made,
         **arrays,
     )
 

@@ -69,6 +69,7 @@ def _answers(run: RunTables, predictions: Rows, recognition: Rows) -> list[dict[
             "recognised": recognised.get(row["evaluator"]),
         }
         for row in predictions
+        if row["evaluator"] in run.evaluators
     ]
     return sorted(found, key=lambda one: one["evaluator"])
 

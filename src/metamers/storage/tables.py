@@ -30,6 +30,7 @@ from metamers.storage.columns import (
     CONDITION_KEY,
     GROUPS,
     LABEL_SPACES,
+    PRIMARY_RULE,
     RULES,
     VERDICTS,
     Table,
@@ -101,6 +102,7 @@ __all__ = [
     "PAPER_COMPARISON",
     "POWER",
     "PREDICTIONS",
+    "PRIMARY_RULE",
     "RECIPE_EFFECTS",
     "RECOGNITION",
     "RECOGNIZABILITY",
@@ -118,6 +120,7 @@ __all__ = [
     "Table",
     "column",
     "dictionary_of",
+    "matching",
     "provenance_of",
     "read",
     "write",
@@ -279,6 +282,14 @@ def read(
     frame: pd.DataFrame = arrow.to_pandas(types_mapper=_as_arrow)
     _refuse_repeats(table, frame, ", ".join(map(str, files)))
     return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def matching(frame: pd.DataFrame, **wanted: str | bool) -> pd.DataFrame:
+    """Return the rows that have the wanted value in each named column, if any."""
+    chosen = pd.Series(True, index=frame.index)
+    for name, value in wanted.items():
+        chosen &= frame[name] == value
+    return frame[chosen].copy()
 
 
 def _as_arrow(kind: pa.DataType) -> pd.ArrowDtype | None:
