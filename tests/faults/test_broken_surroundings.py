@@ -54,6 +54,10 @@ def test_the_disk_is_full_for_each_kind_of_output(faulted, disk, tmp_path):
     for name in (".snakemake", "logs"):
         (tmp_path / name).mkdir()
         (faulted.folder / name).symlink_to(tmp_path / name)
+    if FULL:
+        faulted.whole = faulted_runs.undisturbed(
+            faulted.server, tmp_path / "whole", targets=("--until", RULES[-1])
+        )
     filler = disk / "filler"
     for index, rule in enumerate(RULES):
         if not FULL and rule not in SOME:
@@ -71,10 +75,6 @@ def test_the_disk_is_full_for_each_kind_of_output(faulted, disk, tmp_path):
             faulted.to_end("--until", rule)
             # No rule but this one, which had no room.
             assert set(tiny_runs.jobs(faulted.run.said)) <= {rule}, faulted.run.said
-    if FULL:
-        faulted.whole = faulted_runs.undisturbed(
-            faulted.server, tmp_path / "whole", targets=("--until", RULES[-1])
-        )
     faulted.compare(*(("--until", RULES[-1]) if FULL else ()))
 
 
