@@ -4,14 +4,14 @@ from pathlib import Path
 
 from metamers.analysis import pages, tabulate
 from metamers.config import integrity
-from metamers.storage import provenance, tables
+from metamers.storage import baseline_tables, provenance, tables
 
 job = integrity.begin(snakemake)
 
 config = job.plan.config
 found = tabulate.compare_with_paper(snakemake.input.tables, config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(config))
-success = tables.read(tables.SUCCESS, snakemake.input.success)
+success = tables.read(baseline_tables.SUCCESS, snakemake.input.success)
 claims = tabulate.claims_page(found["claims"], config, found["claims_multiverse"], success)
 evaluation = Path(snakemake.scriptdir).resolve().parents[1] / "docs/evaluation.md"
 Path(snakemake.output.numbers).write_text(pages.comparison_page(found["paper_comparison"], config))

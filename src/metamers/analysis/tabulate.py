@@ -33,8 +33,8 @@ from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
+from metamers.storage import baseline_tables, provenance, similarity_tables, tables
 from metamers.storage import metamers as metamer_files
-from metamers.storage import provenance, tables
 
 RAW = ("references", "reference_predictions", "predictions", "null_distribution", "ceiling")
 """Tables that `recognizability` passes on as they are."""
@@ -78,7 +78,7 @@ def recognizability(
         "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
         "chance": chance(own),
-        "image_success": images[tables.IMAGE_SUCCESS.schema.names],
+        "image_success": images[baseline_tables.IMAGE_SUCCESS.schema.names],
         "success": success.by_condition(images),
         "image_metrics_by_set": success.metrics_by_set(raw["image_metrics"], successes, seed),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
@@ -267,7 +267,7 @@ def further_similarities(paths: Mapping[str, Any], plan: Plan) -> dict[str, pd.D
             paths["geometry"], plan.model_sets, plan.config["seed"]
         )
     if "cross_stage" in paths:
-        found["cross_stage"] = tables.read(tables.CROSS_STAGE, paths["cross_stage"])
+        found["cross_stage"] = tables.read(similarity_tables.CROSS_STAGE, paths["cross_stage"])
     return found
 
 
