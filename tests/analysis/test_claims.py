@@ -134,6 +134,31 @@ def test_metric_that_was_not_computed_gives_its_reason():
     assert found == "CLIP-IQA: not computed: weights missing"
 
 
+def test_pair_of_prompts_that_shows_least_decides():
+    rows = metrics(NATURAL)
+    less = {"robust": [0.6, 0.5, 0.4], "cnn": [0.5, 0.3, 0.3], "transformers": [0.3, 0.3, 0.1]}
+    both = pd.concat([rows, metrics(less).assign(measure="clip_iqa_natural")])
+    found = image_effects.naturalness(evidence(SHARES, image_metrics=both))
+    assert found.value == pytest.approx(0.2)
+    assert found.n == "3 images, CLIP-IQA, natural; the least of 2"
+
+
+BOARDS = {"robust": [9.0, 8.0, 7.0], "cnn": [1.0, 0.0, 2.0], "transformers": [1.0, 0.0, 0.0]}
+SLOPES = {"robust": [0.1, 0.2, 0.1], "cnn": [0.9, 0.8, 0.9], "transformers": [0.9, 0.8, 0.9]}
+
+
+def test_checkerboard_and_spectra_decide_their_claims():
+    found = {"checkerboard": BOARDS, "slope_difference": SLOPES}
+    rows = [metrics(values).assign(measure=name) for name, values in found.items()]
+    judged = verdicts.judge(evidence(SHARES, image_metrics=pd.concat(rows))).set_index("claim")
+    board = judged.loc["robust CNNs leave a checkerboard"]
+    assert board["effect"] == pytest.approx((8 + 8 + 6) / 3)
+    assert board["verdict"] == "confirmed"
+    spectra = judged.loc["robust ensembles have natural spectra"]
+    assert spectra["effect"] == pytest.approx((0.8 + 0.6 + 0.8) / 3)
+    assert spectra["verdict"] == "confirmed"
+
+
 def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
@@ -263,6 +288,7 @@ def test_full_run_confirms_what_it_shows(run):
         "transformers transfer worse": "confirmed",
         "a bound of 8/255 breaks recognition": "confirmed",
         "80 images suffice": verdicts.UNTESTABLE,
+        "robust ensembles have natural spectra": verdicts.UNTESTABLE,
         "robust members help": verdicts.UNTESTABLE,
         "single models become unrecognisable": "confirmed",
         "all sets are recognisable early": "undecided",

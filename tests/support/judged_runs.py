@@ -17,6 +17,7 @@ SETS = {
 }
 MODELS = ("c1", "c2", "r1", "r2", "t1", "t2", "e1", "e2", "e3")
 SMALLEST = {"recognizability": 0, "loss": 0.1, "clip_iqa": 0, "divergence": 0.05, "correlation": 0}
+SMALLEST |= {"spectral_slope": 0.1, "checkerboard": 3}
 EMBEDDED = {"single": ["c1"], "cnn": ["c1", "c2"]}
 
 
