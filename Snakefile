@@ -7,7 +7,7 @@ from snakemake.utils import min_version
 
 from metamers.config import validation
 from metamers.config.plan import Condition
-from metamers.preflight import cluster, inputs
+from metamers.preflight import clocks, cluster, inputs
 
 min_version("9.27")
 
@@ -32,6 +32,12 @@ if plan.headless:
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"
+if workflow.is_main_process and not workflow.dryrun:
+    late = clocks.settle(Path(RUN))
+    if late:
+        logger.warning(
+            f"{late} files in {RUN} are dated in the future; they are dated to now."
+        )
 
 
 wildcard_constraints:

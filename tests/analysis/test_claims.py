@@ -8,7 +8,8 @@ from judged_runs import EMBEDDED, MODELS, SETS, SHARES, evidence, plan
 from metamers.analysis import claim_effects, claims, claims_page, image_effects, verdicts
 from metamers.analysis.run_results import Effect, RunResults
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 from metamers.storage.provenance import RANDOM_WEIGHTS
 
 
@@ -96,8 +97,8 @@ def test_without_metamers_there_is_no_verdict_of_them():
 def test_frame_with_metamers_is_the_declared_table(tmp_path):
     judged = of_metamers(lambda condition, k: k < 30).reset_index()
     path = tmp_path / "claims.parquet"
-    tables.write(tables.CLAIMS, judged[tables.CLAIMS.schema.names], path)
-    assert tables.read(tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+    tables.write(result_tables.CLAIMS, judged[result_tables.CLAIMS.schema.names], path)
+    assert tables.read(result_tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
 
 
 def test_control_enters_no_effect(run):
@@ -178,7 +179,7 @@ def test_checkerboard_and_spectra_decide_their_claims():
 def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
-        | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
+        | {"evaluator": e, "comparison": COMPARISONS[0], "n_images": n, "sd": sd * k}
         | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
         | {"n_total": 400, "n_photographs": photographs}
         for stage in ("early", "late")
@@ -284,7 +285,7 @@ def test_verdict_that_many_claims_make_likely_is_none(run, monkeypatch):
 
 
 def test_page_names_members_whose_metamers_are_none(run):
-    row = dict.fromkeys((*tables.CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
+    row = dict.fromkeys((*CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
     row |= {"share": 0.35, "kept": 0.4, "beyond_spearman": 1.0, "beyond_snr": 0.9}
     success = pd.DataFrame([row | {"are_metamers": False}, row | {"are_metamers": True}])
     page = claims_page.markdown(verdicts.judge(run), {"run": "quick"}, None, success)
@@ -361,5 +362,5 @@ def test_page_shows_every_claim_with_its_interval(run):
 
 
 def test_frame_is_the_declared_table(run, tmp_path):
-    tables.write(tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
-    assert len(tables.read(tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)
+    tables.write(result_tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
+    assert len(tables.read(result_tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)

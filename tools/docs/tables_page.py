@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metamers.storage.tables import TABLES, Table
+from metamers.storage.columns import Table
+from metamers.storage.tables import TABLES
 
 _HEADING = """# Tables
 

@@ -4,15 +4,15 @@ from pathlib import Path
 
 from metamers.analysis import pages, tabulate
 from metamers.config import integrity
-from metamers.storage import provenance, tables
+from metamers.storage import baseline_tables, provenance, recognition_tables, tables
 
 job = integrity.begin(snakemake)
 
 config = job.plan.config
 found = tabulate.compare_with_paper(snakemake.input.tables, config, job.plan.used_rows)
 tabulate.write_all(found, snakemake.output, provenance.stamp(config))
-success = tables.read(tables.SUCCESS, snakemake.input.success)
-by_set = tables.read(tables.RECOGNIZABILITY_BY_SET, snakemake.input.by_set)
+success = tables.read(baseline_tables.SUCCESS, snakemake.input.success)
+by_set = tables.read(recognition_tables.RECOGNIZABILITY_BY_SET, snakemake.input.by_set)
 claims = tabulate.claims_page(
     found["claims"],
     config,

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from metamers.analysis.success import SHARE
+from metamers.storage.columns import CONDITION_KEY
 from metamers.storage.provenance import RANDOM_WEIGHTS
-from metamers.storage.tables import CONDITION_KEY
 
 
 def markdown(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metamers.analysis.recognition import FLAGS
 from metamers.config.plan import Condition
 from metamers.images import crops
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 Experiments = Mapping[str, Sequence[Condition]]
 

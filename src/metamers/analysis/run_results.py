@@ -14,7 +14,7 @@ from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
@@ -65,7 +65,7 @@ class RunResults:
         a network with random weights that answers one class to all images would recognise them
         all. Controls (`Plan.controls`) are left out.
     group
-        Evaluators that judge contrasts: a group of `tables.GROUPS`.
+        Evaluators that judge contrasts: a group of `GROUPS`.
     image_metrics, mixed_regression, power, similarity, mixed_sets
         Tables of these names; empty where the run has none.
     """
@@ -86,7 +86,7 @@ class RunResults:
         plan: Plan,
         zoo: Mapping[str, ModelSpec],
         found: Mapping[str, pd.DataFrame],
-        rule: Mapping[str, str] = tables.PRIMARY_RULE,
+        rule: Mapping[str, str] = PRIMARY_RULE,
         judges: str = "trained",
         images: str = "all",
     ) -> RunResults:

@@ -33,8 +33,9 @@ from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
+from metamers.storage import baseline_tables, provenance, similarity_tables, tables
 from metamers.storage import metamers as metamer_files
-from metamers.storage import provenance, tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 RAW = ("references", "reference_predictions", "predictions", "null_distribution", "ceiling")
 """Tables that `recognizability` passes on as they are."""
@@ -78,7 +79,7 @@ def recognizability(
         "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
         "chance": chance(own),
-        "image_success": images[tables.IMAGE_SUCCESS.schema.names],
+        "image_success": images[baseline_tables.IMAGE_SUCCESS.schema.names],
         "success": success.by_condition(images),
         "image_metrics_by_set": success.metrics_by_set(raw["image_metrics"], successes, seed),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
@@ -241,8 +242,8 @@ def claims_page(
 
 def of_controls(by_set: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Return the rows of `recognizability_by_set` on controls, by the primary rule."""
-    rows = tables.matching(by_set, group="trained", **tables.PRIMARY_RULE)
-    return rows[rows["model_set"].isin(plan.controls)].drop_duplicates(list(tables.CONDITION_KEY))
+    rows = tables.matching(by_set, group="trained", **PRIMARY_RULE)
+    return rows[rows["model_set"].isin(plan.controls)].drop_duplicates(list(CONDITION_KEY))
 
 
 def losses(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -276,7 +277,7 @@ def further_similarities(paths: Mapping[str, Any], plan: Plan) -> dict[str, pd.D
             paths["geometry"], plan.model_sets, plan.config["seed"]
         )
     if "cross_stage" in paths:
-        found["cross_stage"] = tables.read(tables.CROSS_STAGE, paths["cross_stage"])
+        found["cross_stage"] = tables.read(similarity_tables.CROSS_STAGE, paths["cross_stage"])
     return found
 
 

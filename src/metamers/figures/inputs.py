@@ -20,7 +20,8 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, TABLES, read
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import TABLES, read
 
 RECOGNISED = "Recognised: same answer as the evaluator's own to the reference, 1000 classes."
 
