@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from metamers.analysis import recognizability, success
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 KEY = judged.condition()
 IMAGES = [f"i{k}" for k in range(4)]
@@ -44,6 +44,19 @@ def test_each_criterion_alone_fails_a_metamer():
     assert list(found["beyond_spearman"]) == [True, False, True, True]
     assert list(found["beyond_snr"]) == [True, True, False, True]
     assert list(found["kept"]) == [True, True, True, False]
+
+
+def test_a_member_without_a_head_has_no_class_to_keep():
+    table = likeness((0.9, 0.4, 0.9, 0.9), (7, 7, 5, 7))
+    nobody = answers([1] * 4).iloc[:0], answers([1] * 4, own=True).iloc[:0]
+    found = success.by_image(table, NULL, *nobody, headless=["a"])
+    assert found["kept"].isna().all()
+    assert list(found["success"]) == [True, False, False, True]
+    row = success.by_condition(found).iloc[0]
+    assert row["share"] == 0.5
+    assert np.isnan(row["kept"])
+    with pytest.raises(ValueError, match="4 metamers lack an answer"):
+        success.by_image(table, NULL, *nobody)
 
 
 def test_being_as_alike_as_the_likest_pair_is_not_beyond_it():
@@ -105,7 +118,7 @@ def test_recognizability_is_conditional_on_success():
     assert row["mean"] == pytest.approx(seen.mean())
     assert row["n_successful"] == seen.sum()
     assert row["mean_successful"] == 1.0
-    tables.write(tables.RECOGNIZABILITY_BY_SET, found, "/dev/null")
+    tables.write(recognition_tables.RECOGNIZABILITY_BY_SET, found, "/dev/null")
 
 
 def test_where_no_image_is_a_metamer_there_is_no_mean_of_metamers():

@@ -26,6 +26,28 @@ def test_the_shipped_configuration_is_right():
     require(CONFIG, ZOO, ROOT)
 
 
+def without_heads(*names, **changes):
+    """Return the zoo with some rows that have no head and state no accuracy."""
+    rows = copy.deepcopy(ZOO)
+    for name in names:
+        rows[name] |= {"head": "none"}
+        rows[name].pop("accuracy")
+        rows[name] |= changes
+    return rows
+
+
+def test_evaluators_need_a_head_among_them():
+    require(CONFIG, without_heads(*CONFIG["evaluators"][1:]), ROOT)
+    with pytest.raises(ConfigurationError, match=r"'evaluators': none of them has a head"):
+        require(CONFIG, without_heads(*CONFIG["evaluators"]), ROOT)
+
+
+def test_a_row_without_a_head_states_no_accuracy():
+    stated = {"top1": 0.5, "source": "someone"}
+    with pytest.raises(ConfigurationError, match=r"zoo, key 'squeezenet1_1.head'.*imagenet"):
+        require(CONFIG, without_heads("squeezenet1_1", accuracy=stated), ROOT)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [

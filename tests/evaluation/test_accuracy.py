@@ -6,7 +6,7 @@ import torch
 import yaml
 from fixtures import ROOT
 
-from metamers.evaluation import accuracy, evaluators
+from metamers.evaluation import accuracy, reference_answers
 from metamers.images import references as images
 from metamers.models.weights.cache import cache_folder
 
@@ -69,8 +69,8 @@ def photographs():
 def clean(photographs, name, **changes):
     references, draws = photographs
     row = {"name": name} | ZOO[name] | changes
-    answers = evaluators.predict_references(
-        [row], draws, cache_folder(None), torch.device("cpu"), 20, chunk_size=4
+    answers = reference_answers.predict_references(
+        [row], draws, {"late": 0.8}, cache_folder(None), torch.device("cpu"), 20, chunk_size=4
     )
     return accuracy.check(answers, references, {name: row}, GATE)
 

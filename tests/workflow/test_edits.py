@@ -103,12 +103,12 @@ EDITS = {
     "size": Edit("preprocessing", _key("preprocessing", "size", value=72), EVERYTHING),
     "weights of a member": Edit("weights", _weights("a"), EVERYTHING - IMAGES),
     "weights of a judge": Edit("weights", _weights("c"), JUDGED),
-    "note on weights": Edit("weights", _note("a"), set()),
+    "note on weights": Edit("note", _note("a"), set()),
 }  # fmt: skip
 
 # Every kind in company that has hidden one: of evaluation, of the gate, of what comes before.
 COVERING = [
-    ("evaluator added", "steps", "batch of evaluation"),
+    ("evaluator added", "steps", "batch of evaluation", "note on weights"),
     ("margin", "bound changed", "label changed", "set removed"),
     ("weights of a judge", "stage added", "conditions a job"),
     ("evaluator removed", "seed", "size"),
@@ -158,7 +158,7 @@ def test_an_edited_run_has_the_tables_of_a_fresh_one(server, finished, tmp_path,
     shutil.copytree(finished, tmp_path / "edited", copy_function=shutil.copy2)
     jobs = made(server, tmp_path / "edited", *edited(names))
     allowed = TABLES.union(*(EDITS[name].remade for name in names))
-    if any(EDITS[name].kind not in ("batch", "margin") for name in names):
+    if any(EDITS[name].kind not in ("batch", "margin", "note") for name in names):
         assert jobs.keys() >= TABLES
     assert jobs.keys() <= allowed
     made(server, tmp_path / "fresh", *edited(names))

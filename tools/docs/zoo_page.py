@@ -54,6 +54,24 @@ download is recorded in `config/weights.lock`, and later ones must equal it; tha
 right, only the accuracy tells.
 """
 
+HEADLESS = """\
+## Networks without a head
+
+A trunk, a self-supervised encoder, a classifier of ten classes: whatever does not answer with the
+logits of ImageNet's 1000 classes has `head: none` in its row. What it returns is not looked at,
+only what its modules give on the way. It can be
+
+- a member of a model set: metamers are made from activations alone;
+- an evaluator: similarity, likeness and shared invariance need no answer;
+- a feature network.
+
+Recognition (`predictions` and all that follows from it, `chance`, `ceiling`) leaves it out, and the
+run says so when it begins. Its metamers succeed by the two criteria on activations
+([evaluation.md](evaluation.md#success-of-the-optimisation)), and the accuracy gate asks that its
+activations of the references differ, are not all zero, and are finite. A configuration whose
+evaluators all lack a head is refused, and so is a row with `head: none` and an accuracy.
+"""
+
 OWN_MODELS = """\
 ## Your own model
 
@@ -107,6 +125,7 @@ def page(specs: Iterable[ModelSpec], card: Mapping[str, Sequence[Mapping[str, st
         STAGES + "\n" + _stage_table(rows, card),
         "## Notes\n\n" + _notes(rows),
         OWN_MODELS,
+        HEADLESS,
     ]
     return "\n".join(sections)
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from metamers import snakemake_script
 from metamers.analysis import tabulate
 from metamers.config import integrity
@@ -39,6 +41,9 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         decides["chunk_size"],
         decides["revision"],
         decides["seed"],
+        decides.get("members_only", ()),
     )
-tabulate.write_all(found, snakemake.output, provenance.versions())
+# A group of models without heads predicts nothing; members alone judge nothing but their success.
+nothing = {name: pd.DataFrame() for name in snakemake.output.keys()}  # noqa: SIM118
+tabulate.write_all(nothing | found, snakemake.output, provenance.versions())
 job.finish()

@@ -3,11 +3,13 @@
 A metamer is one for a member of its set if the member gives it the class that it gives the
 reference, and its activations are closer to the reference's than those of every pair of a pool
 of unrelated images, by rank correlation and by signal-to-noise ratio. Whether the ratio is in
-dB of power or, as theirs, of norms decides nothing: one is twice the other.
+dB of power or, as theirs, of norms decides nothing: one is twice the other. Of a member without a
+head, which gives no class, the activations alone are asked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,8 @@ import pandas as pd
 
 from metamers import bootstrap
 from metamers.images.crops import photograph_of
-from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import baseline_tables, recognition_tables
+from metamers.storage.columns import CONDITION_KEY
 
 SHARE = 0.9  # of the images, for a condition's to be called metamers
 CLOSER = 1.0  # percent of pairs of references that may be as close as a metamer is
@@ -29,6 +31,7 @@ def by_image(
     null: pd.DataFrame,
     predictions: pd.DataFrame,
     reference_predictions: pd.DataFrame,
+    headless: Collection[str] = (),
 ) -> pd.DataFrame:
     """Return whether each metamer is one for each member of its set that judged it.
 
@@ -36,6 +39,8 @@ def by_image(
     ----------
     likeness, null, predictions, reference_predictions
         Frames with the columns of these tables; ``null`` is `null_distribution`.
+    headless
+        Models without a head.
 
     Returns
     -------
@@ -56,16 +61,18 @@ def by_image(
         .merge(own[["references", "image_id", "model", "own"]], "left")
         .merge(limits.drop(columns="n_images"), "left", ["model", "stage"])
     )
-    unknown = found["own"].isna() | found["predicted"].isna() | found["snr_of_pairs"].isna()
+    silent = found["model"].isin(list(headless))
+    answered = found["own"].notna() & found["predicted"].notna()
+    unknown = ~(answered | silent) | found["snr_of_pairs"].isna()
     if unknown.any():
         first = found.loc[unknown, [*_IMAGE, "model"]].iloc[0].to_dict()
         raise ValueError(f"{unknown.sum()} metamers lack an answer or a null, the first {first!r}")
     same = found["relative_l2"] == 0  # whose ratio and, of constant features, rank are not defined
     return found.assign(
-        kept=found["predicted"] == found["own"],
+        kept=(found["predicted"] == found["own"]).astype("boolean").mask(silent),
         beyond_spearman=(found["spearman"] > found["spearman_of_pairs"]) | same,
         beyond_snr=(found["snr"] > found["snr_of_pairs"]) | same,
-    ).assign(success=lambda rows: rows[list(CRITERIA)].all(axis=1))
+    ).assign(success=lambda rows: rows[list(CRITERIA)].fillna(True).astype(bool).all(axis=1))
 
 
 def by_condition(images: pd.DataFrame) -> pd.DataFrame:
@@ -75,14 +82,14 @@ def by_condition(images: pd.DataFrame) -> pd.DataFrame:
         | {
             "n_images": len(group),
             "share": float(group["success"].mean()),
-            **{name: float(group[name].mean()) for name in CRITERIA},
+            **{name: float(group[name].astype(float).mean()) for name in CRITERIA},
             "n_pairs": int(group["n_pairs"].iloc[0]),
             "closer": float((group["percentile_l2"] <= CLOSER).mean()),
             "median_l2": float(group["relative_l2"].median()),
         }
         for key, group in images.groupby([*CONDITION_KEY, "model"], observed=True)
     ]
-    frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
+    frame = pd.DataFrame(rows, columns=baseline_tables.SUCCESS.schema.names[:-1])
     return frame.assign(are_metamers=frame["share"] >= SHARE)
 
 
@@ -120,7 +127,7 @@ def metrics_by_set(
         | of_successful(group, seed)
         for key, group in rows.groupby([*CONDITION_KEY, "measure"], observed=True)
     ]
-    return pd.DataFrame(found, columns=tables.IMAGE_METRICS_BY_SET.schema.names)
+    return pd.DataFrame(found, columns=recognition_tables.IMAGE_METRICS_BY_SET.schema.names)
 
 
 def of_successful(group: pd.DataFrame, seed: int) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
         The sections and named entries that are right by the schema; others are left out.
     declared
         Names that are known, of each section and, as ``zoo``, of the zoo: those of entries that
-        are wrong, too.
+        are wrong, too. As ``headless``, rows of the zoo whose networks have no head.
     """
     yield from _models(config, declared)
     for name, bound in config.get("bounds", {}).items():
@@ -66,7 +66,13 @@ def check(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[st
 
 def _models(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[str]:
     zoo = declared["zoo"]
-    yield from _unknown("evaluators", config.get("evaluators", []), zoo, "model", "the zoo")
+    evaluators = config.get("evaluators", [])
+    yield from _unknown("evaluators", evaluators, zoo, "model", "the zoo")
+    if evaluators and set(evaluators) <= set(declared.get("headless", ())):
+        yield (
+            "key 'evaluators': none of them has a head (zoo, key 'head'), so that nobody could "
+            "recognise a metamer; at least one that answers with ImageNet's classes is needed"
+        )
     networks = config.get("evaluation", {}).get("feature_networks", [])
     yield from _unknown("evaluation.feature_networks", networks, zoo, "model", "the zoo")
     used = used_sets(config)

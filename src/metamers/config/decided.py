@@ -122,11 +122,14 @@ def _baselines(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 def _weights(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
     row = plan.zoo[wildcards["model"]]
     weights = plan.identities([wildcards["model"]])[0]["weights"]
-    return {"weights": weights} | contents.of(row, cache_folder(plan.config["weights_cache"]))
+    return {"weights": weights} | contents.hashes_of(
+        row, cache_folder(plan.config["weights_cache"])
+    )
 
 
 def _answers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
-    return {
+    headless = wildcards["model"] in plan.headless
+    return ({"depths": plan.depths} if headless else {}) | {
         "revision": revisions.PREDICTION,
         "model": plan.identities([wildcards["model"]])[0],
         "chunk_size": plan.config["engine"]["chunk_size"],
@@ -151,13 +154,18 @@ def _metamers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 def _evaluation(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
     used = {condition.stage for condition in plan.batches[wildcards["batch"]]}
     stages = sorted(plan.config["stages"] if "cross_stage" in plan.similarities else used)
-    further = {"similarities": plan.similarities, "divergence": plan.divergence}
+    group = plan.evaluator_groups[wildcards["evaluators"]]
+    further = {
+        "similarities": plan.similarities,
+        "divergence": plan.divergence,
+        "members_only": [name for name in group if name in plan.members_only],
+    }
     return {key: value for key, value in further.items() if value} | {
         "revision": revisions.EVALUATION,
         "conditions": plan.batch(wildcards),
         "with_power": plan.batch_power(wildcards),
         "stages": {name: plan.config["stages"][name] for name in stages},
-        "models": plan.identities(plan.evaluator_groups[wildcards["evaluators"]]),
+        "models": plan.identities(group),
         "chunk_size": plan.config["engine"]["chunk_size"],
         "seed": plan.config["seed"],
     }

@@ -12,6 +12,7 @@ from typing import Any
 from metamers.config.canonical import canonical
 from metamers.config.experiment_kinds import KINDS
 from metamers.config.model_sets import draw_sets
+from metamers.models.zoo import has_head
 from metamers.synthesis import settings as recipes
 
 MEASURED_TABLES = [
@@ -125,6 +126,28 @@ class Plan:
         """Return the conditions of all experiments, each once."""
         return tuple(dict.fromkeys(c for cells in self.experiments.values() for c in cells))
 
+    @cached_property
+    def controls(self) -> frozenset[str]:
+        """Return the declared sets of models that were never trained, which enter no contrast.
+
+        Their metamers say what matching activations gives without learned features.
+        """
+        drawn = {name for found in self.drawn_sets.values() for name in found}
+        training = {name: row.get("training") for name, row in self.zoo.items()}
+        return frozenset(
+            name
+            for name, members in self.model_sets.items()
+            if name not in drawn and all(training.get(member) == "random" for member in members)
+        )
+
+    @cached_property
+    def contrasted(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of each experiment without controls, if it has others."""
+        return {
+            name: tuple(c for c in cells if c.model_set not in self.controls) or cells
+            for name, cells in self.experiments.items()
+        }
+
     def of_kind(self, kind: str) -> dict[str, tuple[Condition, ...]]:
         """Return the conditions of each experiment of a kind."""
         wanted = self.config["experiments"]
@@ -166,10 +189,17 @@ class Plan:
 
     @property
     def evaluator_groups(self) -> dict[str, tuple[str, ...]]:
-        """Return the evaluators that one job loads in turn."""
-        names, size = self.config["evaluators"], self.config["evaluation"]["evaluators_per_job"]
+        """Return the models that one job loads in turn: evaluators, and members that are none."""
+        names = [*self.config["evaluators"], *self.members_only]
+        size = self.config["evaluation"]["evaluators_per_job"]
         chunks = [tuple(names[i : i + size]) for i in range(0, len(names), size)]
         return {f"{i:02d}-of-{len(chunks):02d}": chunk for i, chunk in enumerate(chunks)}
+
+    @property
+    def members_only(self) -> list[str]:
+        """Return the members of sets in use that are no evaluators: they judge their own sets."""
+        members = {name for c in self.conditions for name in self.model_sets[c.model_set]}
+        return sorted(members - set(self.config["evaluators"]))
 
     @property
     def model_groups(self) -> dict[str, tuple[str, ...]]:
@@ -311,9 +341,15 @@ class Plan:
         return list(dict.fromkeys([*self.config["evaluators"], *members, *self.feature_networks]))
 
     @property
+    def headless(self) -> list[str]:
+        """Return the models of the run without a head, which recognition leaves out."""
+        return [name for name in self.models if not has_head(self.zoo[name])]
+
+    @property
     def sets_without_judge(self) -> list[str]:
-        """Return the sets in use that hold all evaluators: nobody held out judges them."""
-        judges, used = set(self.config["evaluators"]), {c.model_set for c in self.conditions}
+        """Return the sets in use that hold all evaluators with a head: nobody recognises them."""
+        judges = set(self.config["evaluators"]) - set(self.headless)
+        used = {c.model_set for c in self.conditions}
         return sorted(name for name in used if judges <= set(self.model_sets[name]))
 
     @property
@@ -444,6 +480,6 @@ def _essential(row: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(row: Mapping[str, Any]) -> dict[str, Any]:
     kept = {k: v for k, v in _essential(row).items() if k not in ("family", "training")}
     # The content of a local file counts (`metamers.models.weights.contents`), not where it lies.
-    local = row["weights"]["source"] == "local"
+    local = row["weights"]["source"] in ("local", "factory")
     unnamed = ("path", "file") if local else ()
     return kept | {"weights": {k: v for k, v in kept["weights"].items() if k not in unnamed}}

@@ -15,6 +15,7 @@ from jsonschema.validators import extend
 from metamers.config import checks
 from metamers.config.plain_data import UnboundedError, flaws, plain, read_mapping
 from metamers.config.plan import Plan
+from metamers.models.zoo import has_head
 
 # Sections of named entries: one that is wrong does not hide the errors of the others.
 _NAMED = ("references", "stages", "bounds", "recipes", "model_sets", "experiments")
@@ -140,6 +141,9 @@ def problems(
     found = list(_by_schema(values, schemas / "config.schema.yaml"))
     sound = _sound(_with_texts_as_keys(values), [key for key, _ in found])
     declared = {name: _names(values.get(name)) for name in _NAMED} | {"zoo": list(rows)}
+    declared["headless"] = [
+        n for n, row in rows.items() if isinstance(row, dict) and not has_head(row)
+    ]
     errors = [f"configuration, key {_shown(key)}: {message}" for key, message in found]
     errors += [_short(error) for error in checks.check(sound, declared)]
     return errors + list(_rows(rows, checks.used_models(sound), schemas / "models.schema.yaml"))

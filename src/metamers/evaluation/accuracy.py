@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from metamers import bootstrap
 from metamers.images import crops
-from metamers.storage import tables
+from metamers.models import zoo
+from metamers.storage import raw_tables
 
 CHANCE = 0.01  # rows that expect no more than this have random weights
+ALIKE = 1e-4  # of their length: what rounding leaves of the difference of equal activations
 
 
 class AccuracyError(RuntimeError):
@@ -40,17 +44,18 @@ def check(
     Returns
     -------
     pandas.DataFrame
-        The columns of the table `accuracy`. A model is not judged, and says why, where no
-        image has a label, its row expects nothing, or its weights are random.
+        The columns of the table `accuracy`. A model is not judged, and says why, where it has no
+        head, no image has a label, its row expects nothing, or its weights are random.
     """
     truth = references[["references", "image_id", "label"]].dropna(subset=["label"])
     judged = answers.merge(truth, on=["references", "image_id"])
     judged = judged.drop_duplicates(["image_id", "evaluator"])
+    headless = [name for name, row in rows.items() if not zoo.has_head(row)]
     found = [
         _row(name, judged[judged["evaluator"] == name], rows[name], gate)
-        for name in sorted(answers["evaluator"].unique())
+        for name in sorted({*answers["evaluator"], *headless})
     ]
-    return pd.DataFrame(found, columns=tables.ACCURACY.schema.names)
+    return pd.DataFrame(found, columns=raw_tables.ACCURACY.schema.names)
 
 
 def require(found: pd.DataFrame) -> None:
@@ -68,6 +73,26 @@ def require(found: pd.DataFrame) -> None:
             "expects; usually the normalisation or the mapping of the weights is wrong "
             "(docs/troubleshooting.md, 'accuracy gate'):\n" + "\n".join(lines)
         )
+
+
+def require_different(model: str, stage: str, apart: NDArray[np.float64]) -> None:
+    """Raise `AccuracyError` if a model's activations hardly depend on the image.
+
+    Parameters
+    ----------
+    model, stage
+        For the message.
+    apart
+        Relative distances of all pairs of references (`Null.relative_l2`).
+    """
+    middle = float(np.median(apart))
+    if middle <= ALIKE:
+        raise AccuracyError(
+            f"model {model!r}, stage {stage!r}: the activations of two reference images differ by "
+            f"{middle:.1e} of their length (median), which is rounding; usually the weights or the "
+            "normalisation are wrong (docs/troubleshooting.md, 'accuracy gate')"
+        )
+    logging.info("%s, stage %s: activations of two references differ by %.3g", model, stage, middle)
 
 
 def _row(
@@ -90,7 +115,9 @@ def _row(
         "high": high,
         "expected": expected,
         "source": stated.get("source", ""),
-        "verdict": _verdict(n_images, high, expected, gate["margin"]),
+        "verdict": _verdict(n_images, high, expected, gate["margin"])
+        if zoo.has_head(row)
+        else "not judged: no head",
     }
 
 

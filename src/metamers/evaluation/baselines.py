@@ -16,7 +16,6 @@ from metamers import bootstrap
 from metamers.evaluation.evaluators import Evaluator, answers
 from metamers.evaluation.similarity.activations import ReferenceDistances
 from metamers.images import crops
-from metamers.models import stages
 from metamers.storage.columns import ANSWERS
 
 Images = tuple[Sequence[str], Tensor]
@@ -39,7 +38,7 @@ def compressed(pixels: Tensor) -> Tensor:
 
 
 CHANGED = {"crop": cropped, "flip": functional.horizontal_flip, "jpeg": compressed}
-"""What is done to references, by its name in `tables.CHANGES`."""
+"""What is done to references, by its name in `metamers.storage.columns.CHANGES`."""
 
 
 def measure(
@@ -53,6 +52,8 @@ def measure(
     chunk_size: int,
 ) -> dict[str, pd.DataFrame]:
     """Return the tables ``null_distribution`` and ``ceiling`` of some models, by name.
+
+    One without a head gives no answers, and has no ceiling.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def measure(
             {"model": row["name"], "stage": stage} | null(evaluator, *pool, stage, depth)
             for stage, depth in depths.items()
         ]
-        for name, (ids, pixels) in references.items():
+        for name, (ids, pixels) in references.items() if evaluator.spec.has_head else ():
             found = ceiling(evaluator, ids, pixels)
             ceilings += [{"references": name, "evaluator": row["name"]} | part for part in found]
     return {"null_distribution": pd.DataFrame(nulls), "ceiling": pd.DataFrame(ceilings)}
@@ -87,9 +88,8 @@ def null(
     Crops of one photograph are not unrelated. Of correlations that are not defined (all
     activations of an image equal) none counts.
     """
-    module = stages.module_at(evaluator.classifier.network, evaluator.spec, stage, depth)
-    _, source = evaluator.probabilities_and_activations(pixels, module)
-    found = ReferenceDistances.measure(source, ids).null
+    module = evaluator.module_at(stage, depth)
+    found = ReferenceDistances.measure(evaluator.activations(pixels, module), ids).null
     alike, ratios = found.spearman, found.snr
     return {
         "n_images": len(ids),

@@ -31,10 +31,13 @@ from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 from metamers.synthesis.chunks import pad, whole_chunks
 
+SUCCESS_RESTS_ON = ("predictions", "likeness")
+"""Tables that a member gives of its own sets even if it is no evaluator."""
+
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A classifier that judges images, and where its stages are."""
+    """A network that judges images, and where its stages are."""
 
     spec: ModelSpec
     classifier: classifiers.Classifier
@@ -65,12 +68,9 @@ class Evaluator:
     ) -> tuple[np.ndarray, Source]:
         """Return class probabilities, ``(n, 1000)``, and a source of a module's activations.
 
-        The activations are kept where they fit into `distances.BUDGET`, and computed again for
-        each block of images elsewhere. ``pixels`` are ``(n, 3, side, side)``, uint8.
+        The activations are those of `activations`, from one pass of the images.
         """
-        with torch.inference_mode():
-            probe = self._activations(pixels[:1], module)[0]
-        keep = distances.fits(len(pixels), probe)
+        keep = self._fit(pixels, module)
         probabilities, kept = [], []
         with torch.inference_mode():
             for chunk in self._chunks(pixels):
@@ -85,8 +85,23 @@ class Evaluator:
         )
         return np.concatenate(probabilities)[: len(pixels)], source
 
+    def activations(self, pixels: Tensor, module: str) -> Source:
+        """Return a source of a module's activations.
+
+        They are kept where they fit into `distances.BUDGET`, and computed again for each block of
+        images elsewhere. ``pixels`` are ``(n, 3, side, side)``, uint8.
+        """
+        if self._fit(pixels, module):
+            return distances.as_source(self._activations(pixels, module))
+        return lambda start, stop: self._activations(pixels[start:stop], module)
+
+    def _fit(self, pixels: Tensor, module: str) -> bool:
+        with torch.inference_mode():
+            probe = self._activations(pixels[:1], module)[0]
+        return distances.fits(len(pixels), probe)
+
     def predict(self, pixels: Tensor) -> np.ndarray:
-        """Return class probabilities, ``(n, 1000)``."""
+        """Return class probabilities, ``(n, 1000)``, of a network with a head."""
         with torch.inference_mode():
             found = [self._probabilities(chunk) for chunk in self._chunks(pixels)]
         return np.concatenate(found)[: len(pixels)]
@@ -233,24 +248,6 @@ def answers(probabilities: np.ndarray, image_ids: Sequence[str], evaluator: str)
     )
 
 
-def predict_references(
-    evaluators: Sequence[Mapping[str, Any]],
-    references: Mapping[str, tuple[Sequence[str], Tensor]],
-    cache: Path,
-    device: torch.device,
-    batch_size: int,
-    chunk_size: int,
-) -> pd.DataFrame:
-    """Return what each evaluator says of the reference images of each draw."""
-    parts = []
-    for row in evaluators:
-        evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
-        for name, (ids, pixels) in references.items():
-            frame = answers(evaluator.predict(pixels), ids, row["name"])
-            parts.append(frame.assign(references=name))
-    return pd.concat(parts, ignore_index=True)
-
-
 def evaluate(
     subjects: Sequence[ConditionImages],
     evaluators: Sequence[Mapping[str, Any]],
@@ -262,29 +259,36 @@ def evaluate(
     chunk_size: int,
     revision: int,
     seed: int,
+    members_only: Collection[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Return the tables that evaluators give of some conditions, by name.
 
     They are ``predictions``, ``similarity``, ``likeness`` and ``power``, and where they are wanted
-    ``geometry`` and ``cross_stage``.
+    ``geometry`` and ``cross_stage``. One without a head makes no predictions; a member that is no
+    evaluator judges its own sets, and gives predictions and likeness, which tell its success.
 
     What the store has is taken from it; only the rest is computed, and a model that is not
     needed is not loaded. ``contents`` says by name what decides a model's answers, its weights
-    included (`metamers.models.weights.survey.contents`).
+    included (`metamers.models.weights.survey.contents`), and ``members_only`` names the models
+    that are no evaluators.
     """
     parts: dict[str, list[pd.DataFrame]] = {}
     for row in evaluators:
-        made_with = dict(contents[row["name"]]) | {"chunk_size": chunk_size}
-        missing = [s for s in subjects if not store.has(s.key(made_with, revision, seed))]
-        logging.info("%s: %d of %d conditions to judge", row["name"], len(missing), len(subjects))
+        name, own = row["name"], list(subjects)
+        if name in members_only:
+            own = [subject for subject in subjects if name in subject.metamers.models]
+        made_with = dict(contents[name]) | {"chunk_size": chunk_size}
+        missing = [s for s in own if not store.has(s.key(made_with, revision, seed))]
+        logging.info("%s: %d of %d conditions to judge", name, len(missing), len(own))
         if missing:
             evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
             for subject, frames in evaluate_conditions(evaluator, missing, seed):
                 store.put(subject.key(made_with, revision, seed), frames)
-        for subject in subjects:
-            for name, frame in store.get(subject.key(made_with, revision, seed)).items():
-                parts.setdefault(name, []).append(frame)
-    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
+        for subject in own:
+            for table, frame in store.get(subject.key(made_with, revision, seed)).items():
+                if name not in members_only or table in SUCCESS_RESTS_ON:
+                    parts.setdefault(table, []).append(frame)
+    return {table: pd.concat(frames, ignore_index=True) for table, frames in parts.items()}
 
 
 def evaluate_conditions(
@@ -298,9 +302,7 @@ def evaluate_conditions(
     for subject in sorted(subjects, key=lambda s: (s.condition.references, s.condition.stage)):
         module = evaluator.module_at(subject.condition.stage, subject.depth)
         references = _references(evaluator, subject, module, held)
-        probabilities, source = evaluator.probabilities_and_activations(
-            subject.metamers.pixels, module
-        )
+        predictions, source = _look(evaluator, subject.metamers, module)
         found = compare(
             references,
             source,
@@ -312,9 +314,7 @@ def evaluate_conditions(
         )
         if "cross_stage" in subject.similarities:
             found["cross_stage"] = _cross_stage(evaluator, subject, held, seed)
-        found["predictions"] = answers(
-            probabilities, subject.metamers.image_ids, evaluator.spec.name
-        ).drop(columns="evaluator")
+        found |= predictions
         columns = subject.condition.columns() | {"evaluator": evaluator.spec.name}
         member = evaluator.spec.name in subject.metamers.models
         yield (
@@ -326,6 +326,17 @@ def evaluate_conditions(
                 for name, frame in found.items()
             },
         )
+
+
+def _look(
+    evaluator: Evaluator, metamers: Metamers, module: str
+) -> tuple[dict[str, pd.DataFrame], Source]:
+    """Return the table `predictions`, if the evaluator has a head, and activations."""
+    if not evaluator.spec.has_head:
+        return {}, evaluator.activations(metamers.pixels, module)
+    probabilities, source = evaluator.probabilities_and_activations(metamers.pixels, module)
+    found = answers(probabilities, metamers.image_ids, evaluator.spec.name)
+    return {"predictions": found.drop(columns="evaluator")}, source
 
 
 Held = dict[tuple[Any, ...], ReferenceDistances]
@@ -344,7 +355,7 @@ def _references(
         same = all(key[:2] == shared[:2] for key in held)
         if not same or "cross_stage" not in subject.similarities:
             held.clear()
-        _, source = evaluator.probabilities_and_activations(subject.reference_pixels, module)
+        source = evaluator.activations(subject.reference_pixels, module)
         held[shared] = ReferenceDistances.measure(source, subject.metamers.image_ids)
     return held[shared]
 
@@ -357,7 +368,7 @@ def _cross_stage(
     for stage, depth in subject.other_depths.items():
         module = evaluator.module_at(stage, depth)
         references = _references(evaluator, subject, module, held)
-        _, source = evaluator.probabilities_and_activations(subject.metamers.pixels, module)
+        source = evaluator.activations(subject.metamers.pixels, module)
         ids = subject.metamers.image_ids
         rows.append({"judged_stage": stage} | at_another_stage(references, source, ids, seed))
     return pd.DataFrame(rows)

@@ -78,7 +78,7 @@ def run(
     with devices.acquire_device(engine.device) as device:
         precision.prepare(engine.precision, device)
         engine = replace(engine, device=str(device))
-        features, weights = load_features(spec, engine, images, cache)
+        features, weights, modules = load_features(spec, engine, images, cache)
         digest = spec.digest(engine, references, ids, weights)
         checkpoint = Checkpoint(checkpoint_path, digest)
         progress = _resume(checkpoint, engine, len(ids))
@@ -95,7 +95,7 @@ def run(
         job = _Job(spec, engine, settings, plan, ensemble, images, ids, checkpoint, progress)
         job.make_all()
     return SynthesisOutputs(
-        outputs.join_batches(spec, engine, progress, ids, digest, weights),
+        outputs.join_batches(spec, engine, progress, ids, digest, weights, modules),
         outputs.trace(spec, progress, ids),
         outputs.gradient_agreement(spec, progress, ids),
     )

@@ -9,7 +9,7 @@ import pandas as pd
 
 from metamers.config.plan import Condition
 from metamers.gallery.run_tables import RunTables, number_of
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -69,6 +69,7 @@ def _answers(run: RunTables, predictions: Rows, recognition: Rows) -> list[dict[
             "recognised": recognised.get(row["evaluator"]),
         }
         for row in predictions
+        if row["evaluator"] in run.evaluators
     ]
     return sorted(found, key=lambda one: one["evaluator"])
 

@@ -27,23 +27,31 @@ HELP = "docs/zoo.md, 'Your own model'"
 class Classifier(nn.Module):
     """A network, and before it the normalisation that it was trained with.
 
-    Takes images, ``(n, 3, side, side)`` in [0, 1], and returns logits, ``(n, 1000)``.
+    Takes images, ``(n, 3, side, side)`` in [0, 1], and returns logits, ``(n, 1000)``; without a
+    head, what the network gives.
 
     Attributes
     ----------
     name
         The model's, for error messages.
+    head
+        Whether the network answers with ImageNet's classes, which is checked then.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, network: nn.Module, normalisation: Normalisation | None, name: str = ""
+        self,
+        network: nn.Module,
+        normalisation: Normalisation | None,
+        name: str = "",
+        head: bool = True,
     ) -> None:
         super().__init__()
         self.network = network
         self.name = name or type(network).__name__
+        self.head = head
         mean, std = (normalisation.mean, normalisation.std) if normalisation else ((0.0,), (1.0,))
         self.normalised = normalisation is not None
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
@@ -55,17 +63,20 @@ class Classifier(nn.Module):
         Raises
         ------
         ValueError
-            If the network gives anything else; without gradients, also if a logit is NaN or
-            infinite (with gradients the solver looks at the loss, once for many steps).
+            If a network with a head gives anything else; without gradients, also if a logit is
+            NaN or infinite (with gradients the solver looks at the loss, once for many steps).
         """
         if self.normalised:
             images = (images - self.mean) / self.std
         logits = self.network(images)
+        if not self.head:
+            return logits
         if not isinstance(logits, Tensor) or logits.shape[1:] != (CLASSES,):
             met = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
                 f"model {self.name!r} gave {met}; expected are the logits of ImageNet's classes, "
-                f"{(len(images), CLASSES)} ({HELP})"
+                f"{(len(images), CLASSES)}; a network without these has 'head: none' in its row "
+                f"({HELP})"
             )
         if not torch.is_grad_enabled() and not logits.is_meta and not logits.isfinite().all():
             count = int((~logits.isfinite()).any(dim=1).sum())
@@ -130,7 +141,7 @@ def build(spec: ModelSpec) -> Classifier:
             f"model {spec.name!r}: {spec.architecture} has {count:,} parameters; "
             f"its row expects {spec.parameters:,}"
         )
-    return _freeze(Classifier(network, spec.normalisation, spec.name))
+    return _freeze(Classifier(network, spec.normalisation, spec.name, spec.has_head))
 
 
 def load_model(
@@ -153,7 +164,8 @@ def load_model(
     Returns
     -------
     A network in evaluation mode, on the CPU, that takes RGB images, (n, 3, side, side) in [0, 1],
-    and returns logits, (n, 1000). ``network`` is the network itself, for its modules' names.
+    and returns logits, (n, 1000); of a row without a head, what the network gives. ``network`` is
+    the network itself, for its modules' names.
 
     Raises
     ------

@@ -39,6 +39,9 @@ class ModelSpec:
         Applied to images in [0, 1] before the network; ``None``: the network takes them raw.
     stages
         Modules for named stages, where the depth rule is to be overruled.
+    head
+        What the network returns: ``imagenet``, logits of ImageNet's 1000 classes; or ``none``,
+        anything else (features, logits of other classes), which is not looked at.
     channels
         Where the blocks' activations of four dimensions have their channels: ``first``
         (n, channels, height, width) or ``last`` (n, height, width, channels).
@@ -61,10 +64,16 @@ class ModelSpec:
     input: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     stages: Mapping[str, str] = field(default_factory=dict)
+    head: Literal["imagenet", "none"] = "imagenet"
     channels: Literal["first", "last"] = "first"
     lineage: tuple[str, ...] = ()
     feather2023: str = ""
     note: str = ""
+
+    @property
+    def has_head(self) -> bool:
+        """Return whether the network answers with ImageNet's classes."""
+        return self.head == "imagenet"
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> ModelSpec:
@@ -94,6 +103,11 @@ class ModelSpec:
 def read(path: str | Path) -> dict[str, dict[str, Any]]:
     """Return the rows of a zoo file by name, as plain data."""
     return yaml.safe_load(Path(path).read_text())
+
+
+def has_head(row: Mapping[str, Any]) -> bool:
+    """Return `ModelSpec.has_head` of a row as plain data."""
+    return row.get("head", "imagenet") == "imagenet"
 
 
 def specs(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, ModelSpec]:

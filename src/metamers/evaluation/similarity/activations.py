@@ -117,8 +117,7 @@ def likeness(
     """Return how alike each metamer and its reference are, and where that lies in the null."""
     relative = matched / references.norms
     correlations = null_distribution.spearman(references.ranked, ranked)
-    with np.errstate(divide="ignore"):
-        noise = np.where(relative > 0, -_decibels(relative), np.nan)
+    noise = np.where(relative > 0, -_decibels(relative), np.nan)
     return pd.DataFrame(
         {
             "image_id": list(image_ids),
@@ -194,7 +193,8 @@ def _correlations(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _decibels(relative: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 20 * np.log10(relative)
+    with np.errstate(divide="ignore"):  # minus infinity for equal activations
+        return 20 * np.log10(relative)
 
 
 def _finite(value: float) -> float | None:
