@@ -101,6 +101,23 @@ def test_frame_with_metamers_is_the_declared_table(tmp_path):
     assert tables.read(result_tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
 
 
+def test_control_enters_no_effect(run):
+    shares = SHARES | {("random", stage, "unbounded"): 1.0 for stage in ("early", "late")}
+    with_control = verdicts.judge(evidence(shares, SETS | {"random": ["x1", "x2"]}))
+    effects = ["claim", "effect", "n"]  # other images are drawn where there are more conditions
+    pd.testing.assert_frame_equal(with_control[effects], verdicts.judge(run)[effects])
+
+
+def test_controls_are_on_the_page(run):
+    row = {"model_set": "random", "stage": "late", "bound": "unbounded", "mean": 0.01}
+    row |= {"low": 0.0, "high": 0.03, "n_evaluators": 7, "n_images": 40}
+    page = claims_page.markdown(verdicts.judge(run), {"run": "q"}, controls=pd.DataFrame([row]))
+    assert (
+        "| random | late | unbounded | 0.010 | 0.000 to 0.030 | 7 evaluators, 40 images |" in page
+    )
+    assert "## Controls" not in claims_page.markdown(verdicts.judge(run), {"run": "q"})
+
+
 def metrics(values, status="computed"):
     rows = [
         Condition("photographs", "main", model_set, "late", "unbounded").columns()

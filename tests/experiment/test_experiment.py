@@ -84,7 +84,7 @@ def test_what_people_get_names_no_condition_and_no_photograph(run, folder, key):
 def test_images_are_the_runs_own(run, folder, key):
     from metamers.config.finished_run import FinishedRun
 
-    found = FinishedRun.of(run)
+    found = FinishedRun.open(run)
     row = key[key["condition"].str.contains("lite_pair/late")].iloc[0]
     made = found.metamers(found.conditions("*/lite_pair/late/*")[0])
     stored = made.pixels[list(made.image_ids).index(row["image_id"])].numpy()

@@ -47,7 +47,7 @@ def test_list_has_every_image_and_every_image_is_the_runs(run, published):
     assert set(listed["file_name"]) == {
         str(path.relative_to(published)) for path in published.rglob("*.png")
     }
-    found = FinishedRun.of(run)
+    found = FinishedRun.open(run)
     row = listed[listed["kind"] == "metamer"].iloc[-1]
     made = found.metamers(found.plan.conditions[-1])
     stored = made.pixels[list(made.image_ids).index(row["image_id"])].numpy()
@@ -60,7 +60,7 @@ def test_photographs_are_there_only_if_asked_for_with_a_licence(run, published, 
     said = (published / "README.md").read_text()
     assert ("example.org/terms" in said) == with_them
     assert ("Photographs are not among the files" in said) != with_them
-    references, _ = FinishedRun.of(run).references("photographs")
+    references, _ = FinishedRun.open(run).references("photographs")
     assert len(list(published.glob("photographs/*/*.png"))) == with_them * len(references)
     for incomplete in (PHOTOGRAPHS[:1], PHOTOGRAPHS[1:]):
         result = publish(run, tmp_path / "refused", *incomplete)

@@ -106,7 +106,7 @@ from pathlib import Path
 
 from metamers.config.finished_run import FinishedRun
 
-run = FinishedRun.of(Path("results/quickstart"))
+run = FinishedRun.open(Path("results/quickstart"))
 condition = run.conditions("*/single_squeezenet/late/*")[0]
 metamers = run.metamers(condition)
 ids, references = run.references(condition.references)

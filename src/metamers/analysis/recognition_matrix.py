@@ -56,7 +56,7 @@ class RecognitionMatrix:
         return ~(self.member | self.same_weights)
 
     def of(self, group: str) -> NDArray[np.bool_]:
-        """Return which evaluators belong to a group of `tables.GROUPS`."""
+        """Return which evaluators belong to a group of `metamers.storage.columns.GROUPS`."""
         groups = {
             "trained": self.held_out & self.trained,
             "unrelated": self.held_out & self.trained & ~self.related,

@@ -63,7 +63,7 @@ class RunResults:
     recognised
         Cells of the first experiment of each kind, by the primary rule and of trained evaluators:
         a network with random weights that answers one class to all images would recognise them
-        all.
+        all. Controls (`Plan.controls`) are left out.
     group
         Evaluators that judge contrasts: a group of `GROUPS`.
     image_metrics, mixed_regression, power, similarity, mixed_sets
@@ -114,7 +114,7 @@ class RunResults:
         if images == "metamers":
             judged = of_metamers(judged, found["image_success"])
         chosen = cells(judged, selected=images == "right")
-        conditions = {kind: plan.experiments[n] for kind, n in plan.first_of_kinds.items()}
+        conditions = {kind: plan.contrasted[n] for kind, n in plan.first_of_kinds.items()}
         return cls(
             plan,
             zoo,
