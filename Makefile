@@ -74,9 +74,12 @@ docs: env
 edits: env
 	METAMERS_ALL_EDITS=1 $(BIN)/python -m pytest tests/workflow/test_edits.py
 
-# An hour: kills at random moments, signals in each phase, full disks.
+# An hour: faults of every kind, and 34 runs that are killed three times each; 5,000 configurations that
+# were changed at random.
+FAULTS ?= 34
 faults: env
-	METAMERS_FAULTS=34 $(BIN)/python -m pytest tests/faults
+	METAMERS_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/faults
+	METAMERS_MUTATIONS=2500 $(BIN)/python -m pytest tests/config/test_mutations.py
 
 zoo: env
 	$(BIN)/snakemake --cores $(CORES) --configfile config/zoo_check.yaml

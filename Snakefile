@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.utils import min_version
 
+from metamers import snakemake_script
 from metamers.config import validation
 from metamers.config.plan import Condition
-from metamers.preflight import cluster, inputs
+from metamers.preflight import clocks, cluster, inputs
 
 min_version("9.27")
 
@@ -27,11 +29,19 @@ if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators with a head, so that nobody held out judges them: {plan.sets_without_judge}"
     )
+if set(workflow.output_settings.quiet or ()) & {Quietness.PROGRESS, Quietness.ALL}:
+    snakemake_script.hide_progress()
 if plan.headless:
     logger.info(f"Without a head, so that recognition leaves them out: {plan.headless}")
 CONDITION = Condition.pattern()
 RUN = f"results/{plan.run}"
 LOGS = f"logs/{plan.run}"
+if workflow.is_main_process and not workflow.dryrun:
+    late = clocks.settle(Path(RUN))
+    if late:
+        logger.warning(
+            f"{late} files in {RUN} are dated in the future; they are dated to now."
+        )
 
 
 wildcard_constraints:

@@ -214,16 +214,14 @@ def wilson_interval(successes: ArrayLike, n: int) -> tuple[Array, Array]:
     return np.asarray(low), np.asarray(high)
 
 
-def share_interval(
-    values: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
-) -> tuple[Array, Array]:
+def share_interval(values: ArrayLike, generator: np.random.Generator) -> tuple[Array, Array]:
     """Return the 95 % bootstrap interval of each row's share of ones.
 
     A row of only ones or only zeros gives no resample that differs, which would claim
     certainty; Wilson's interval stands in its place.
     """
     rows = _finite(values)
-    low, high = bootstrap_interval(rows, generator, resamples)
+    low, high = bootstrap_interval(rows, generator)
     n = rows.shape[-1]
     wilson_low, wilson_high = wilson_interval(rows.sum(axis=-1), n)
     certain = rows.min(axis=-1) == rows.max(axis=-1)
@@ -231,7 +229,7 @@ def share_interval(
 
 
 def crossed_share_interval(
-    values: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+    values: ArrayLike, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Return `crossed_interval` of a table of zeros and ones.
 
@@ -239,7 +237,7 @@ def crossed_share_interval(
     """
     table = _finite(values)
     if table.min() < table.max():
-        return crossed_interval(table, generator, resamples)
+        return crossed_interval(table, generator)
     low, high = wilson_interval(table[0].sum(), table.shape[1])
     return float(low), float(high)
 
@@ -249,7 +247,6 @@ def sparse_share_interval(
     rows: ArrayLike,
     columns: ArrayLike,
     generator: np.random.Generator,
-    resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
     """Return `crossed_share_interval` of a table of which only some entries were observed.
 
@@ -270,8 +267,8 @@ def sparse_share_interval(
         n = min(n_rows, n_columns)
         low, high = wilson_interval(found[0] * n, n)
         return float(low), float(high)
-    drawn = resample_counts(n_rows, resamples, generator)[:, of_row]
-    drawn *= resample_counts(n_columns, resamples, generator)[:, of_column]
+    drawn = resample_counts(n_rows, RESAMPLES, generator)[:, of_row]
+    drawn *= resample_counts(n_columns, RESAMPLES, generator)[:, of_column]
     counts = drawn.sum(axis=1)
     shares = (drawn @ found)[counts > 0] / counts[counts > 0]
     low, high = np.quantile(shares, TAILS)
@@ -279,7 +276,7 @@ def sparse_share_interval(
 
 
 def crossed_change_interval(
-    differences: ArrayLike, generator: np.random.Generator, resamples: int = RESAMPLES
+    differences: ArrayLike, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Return `crossed_interval` of a table of differences between answers.
 
@@ -288,8 +285,8 @@ def crossed_change_interval(
     """
     table = _finite(differences)
     if table.any():
-        return crossed_interval(table, generator, resamples)
-    _, most = crossed_share_interval(table, generator, resamples)
+        return crossed_interval(table, generator)
+    _, most = crossed_share_interval(table, generator)
     return -most, most
 
 

@@ -8,7 +8,8 @@ from judged_runs import EMBEDDED, MODELS, SETS, SHARES, evidence, plan
 from metamers.analysis import claim_effects, claims, claims_page, image_effects, verdicts
 from metamers.analysis.run_results import Effect, RunResults
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 from metamers.storage.provenance import RANDOM_WEIGHTS
 
 
@@ -96,8 +97,25 @@ def test_without_metamers_there_is_no_verdict_of_them():
 def test_frame_with_metamers_is_the_declared_table(tmp_path):
     judged = of_metamers(lambda condition, k: k < 30).reset_index()
     path = tmp_path / "claims.parquet"
-    tables.write(tables.CLAIMS, judged[tables.CLAIMS.schema.names], path)
-    assert tables.read(tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+    tables.write(result_tables.CLAIMS, judged[result_tables.CLAIMS.schema.names], path)
+    assert tables.read(result_tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+
+
+def test_control_enters_no_effect(run):
+    shares = SHARES | {("random", stage, "unbounded"): 1.0 for stage in ("early", "late")}
+    with_control = verdicts.judge(evidence(shares, SETS | {"random": ["x1", "x2"]}))
+    effects = ["claim", "effect", "n"]  # other images are drawn where there are more conditions
+    pd.testing.assert_frame_equal(with_control[effects], verdicts.judge(run)[effects])
+
+
+def test_controls_are_on_the_page(run):
+    row = {"model_set": "random", "stage": "late", "bound": "unbounded", "mean": 0.01}
+    row |= {"low": 0.0, "high": 0.03, "n_evaluators": 7, "n_images": 40}
+    page = claims_page.markdown(verdicts.judge(run), {"run": "q"}, controls=pd.DataFrame([row]))
+    assert (
+        "| random | late | unbounded | 0.010 | 0.000 to 0.030 | 7 evaluators, 40 images |" in page
+    )
+    assert "## Controls" not in claims_page.markdown(verdicts.judge(run), {"run": "q"})
 
 
 def metrics(values, status="computed"):
@@ -133,10 +151,35 @@ def test_metric_that_was_not_computed_gives_its_reason():
     assert found == "CLIP-IQA: not computed: weights missing"
 
 
+def test_pair_of_prompts_that_shows_least_decides():
+    rows = metrics(NATURAL)
+    less = {"robust": [0.6, 0.5, 0.4], "cnn": [0.5, 0.3, 0.3], "transformers": [0.3, 0.3, 0.1]}
+    both = pd.concat([rows, metrics(less).assign(measure="clip_iqa_natural")])
+    found = image_effects.naturalness(evidence(SHARES, image_metrics=both))
+    assert found.value == pytest.approx(0.2)
+    assert found.n == "3 images, CLIP-IQA, natural; the least of 2"
+
+
+BOARDS = {"robust": [9.0, 8.0, 7.0], "cnn": [1.0, 0.0, 2.0], "transformers": [1.0, 0.0, 0.0]}
+SLOPES = {"robust": [0.1, 0.2, 0.1], "cnn": [0.9, 0.8, 0.9], "transformers": [0.9, 0.8, 0.9]}
+
+
+def test_checkerboard_and_spectra_decide_their_claims():
+    found = {"checkerboard": BOARDS, "slope_difference": SLOPES}
+    rows = [metrics(values).assign(measure=name) for name, values in found.items()]
+    judged = verdicts.judge(evidence(SHARES, image_metrics=pd.concat(rows))).set_index("claim")
+    board = judged.loc["robust CNNs leave a checkerboard"]
+    assert board["effect"] == pytest.approx((8 + 8 + 6) / 3)
+    assert board["verdict"] == "confirmed"
+    spectra = judged.loc["robust ensembles have natural spectra"]
+    assert spectra["effect"] == pytest.approx((0.8 + 0.6 + 0.8) / 3)
+    assert spectra["verdict"] == "confirmed"
+
+
 def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
-        | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
+        | {"evaluator": e, "comparison": COMPARISONS[0], "n_images": n, "sd": sd * k}
         | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
         | {"n_total": 400, "n_photographs": photographs}
         for stage in ("early", "late")
@@ -242,7 +285,7 @@ def test_verdict_that_many_claims_make_likely_is_none(run, monkeypatch):
 
 
 def test_page_names_members_whose_metamers_are_none(run):
-    row = dict.fromkeys((*tables.CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
+    row = dict.fromkeys((*CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
     row |= {"share": 0.35, "kept": 0.4, "beyond_spearman": 1.0, "beyond_snr": 0.9}
     success = pd.DataFrame([row | {"are_metamers": False}, row | {"are_metamers": True}])
     page = claims_page.markdown(verdicts.judge(run), {"run": "quick"}, None, success)
@@ -262,6 +305,7 @@ def test_full_run_confirms_what_it_shows(run):
         "transformers transfer worse": "confirmed",
         "a bound of 8/255 breaks recognition": "confirmed",
         "80 images suffice": verdicts.UNTESTABLE,
+        "robust ensembles have natural spectra": verdicts.UNTESTABLE,
         "robust members help": verdicts.UNTESTABLE,
         "single models become unrecognisable": "confirmed",
         "all sets are recognisable early": "undecided",
@@ -318,5 +362,5 @@ def test_page_shows_every_claim_with_its_interval(run):
 
 
 def test_frame_is_the_declared_table(run, tmp_path):
-    tables.write(tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
-    assert len(tables.read(tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)
+    tables.write(result_tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
+    assert len(tables.read(result_tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)

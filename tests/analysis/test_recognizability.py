@@ -7,7 +7,7 @@ from judged import MEMBERS, cells_of, condition, of_all, recognition
 
 from metamers import bootstrap
 from metamers.analysis import recognizability
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 SHARES = {
     condition("pair", "early"): {"a": 1.0, "b": 0.9, "c": 0.5, "d": 0.7},
@@ -156,7 +156,7 @@ def test_no_gain_without_a_common_held_out_evaluator(judged):
         judged[judged["evaluator"].isin(["a", "b"])], MAIN, MEMBERS
     )
     assert rows.empty
-    assert list(rows.columns) == tables.ENSEMBLE_GAIN.schema.names
+    assert list(rows.columns) == recognition_tables.ENSEMBLE_GAIN.schema.names
 
 
 def test_experiment_with_a_condition_that_nobody_judged_is_refused(judged):
@@ -172,10 +172,13 @@ def test_evaluator_that_left_images_out_is_refused(judged):
 @pytest.mark.parametrize(
     ("table", "make"),
     [
-        (tables.RECOGNIZABILITY, recognizability.recognizability),
-        (tables.RECOGNIZABILITY_BY_SET, recognizability.by_set),
-        (tables.RECOGNIZABILITY_BY_STAGE, recognizability.by_stage),
-        (tables.ENSEMBLE_GAIN, lambda r, e: recognizability.ensemble_gain(r, e, MEMBERS)),
+        (recognition_tables.RECOGNIZABILITY, recognizability.recognizability),
+        (recognition_tables.RECOGNIZABILITY_BY_SET, recognizability.by_set),
+        (recognition_tables.RECOGNIZABILITY_BY_STAGE, recognizability.by_stage),
+        (
+            recognition_tables.ENSEMBLE_GAIN,
+            lambda r, e: recognizability.ensemble_gain(r, e, MEMBERS),
+        ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

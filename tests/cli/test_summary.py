@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from metamers.cli import summary
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 KEY = {
     "references": "r",
@@ -22,7 +22,7 @@ STAMP = {"config": json.dumps({"experiments": {"main": {"kind": "model_sets"}, "
 
 def write(folder):
     shared = KEY | {"experiment": "main", "model_set": "pair", "stage": "late", "n_images": 20}
-    columns = tables.RECOGNIZABILITY_BY_SET.schema.names
+    columns = recognition_tables.RECOGNIZABILITY_BY_SET.schema.names
     groups = pd.DataFrame(
         [
             shared | {"group": group, "n_evaluators": n, "mean": mean, "sd": sd} | interval
@@ -34,13 +34,19 @@ def write(folder):
         columns=columns,
     )
     tables.write(
-        tables.RECOGNIZABILITY_BY_SET, groups, folder / "recognizability_by_set.parquet", STAMP
+        recognition_tables.RECOGNIZABILITY_BY_SET,
+        groups,
+        folder / "recognizability_by_set.parquet",
+        STAMP,
     )
     gain = shared | {"against": "members", "singles": ["one"], "n_evaluators": 1}
     gain |= {"ensemble": 0.4, "single": 0.1, "difference": 0.3, "low": 0.1, "high": 0.5}
     gain |= {"images_low": 0.1, "images_high": 0.5}
     tables.write(
-        tables.ENSEMBLE_GAIN, pd.DataFrame([gain]), folder / "ensemble_gain.parquet", STAMP
+        recognition_tables.ENSEMBLE_GAIN,
+        pd.DataFrame([gain]),
+        folder / "ensemble_gain.parquet",
+        STAMP,
     )
 
 

@@ -32,11 +32,6 @@ def test_tf32_without_a_gpu_is_refused():
         precision.prepare("tf32", torch.device("cpu"))
 
 
-def test_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="'float16' is not known; known are float32, tf32, bf16"):
-        precision.prepare("float16", torch.device("cpu"))
-
-
 def test_half_features_are_near_those_in_float32_and_pixels_stay_float32(references):
     network = nn.Sequential(small_network(0)).eval()
     whole = stages.Features(network, "0")

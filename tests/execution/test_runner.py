@@ -140,6 +140,7 @@ def test_notes_say_what_made_the_metamers(whole):
     assert notes["condition"]["model_set"] == "pair"
     assert notes["settings"]["gradient"] == "l2_normalised"
     assert notes["settings"]["schedule"] == {"kind": "exponential", "start": 1.0, "stop": 0.005}
+    assert notes["modules"].keys() == notes["weights"].keys() == set(whole.metamers.models)
     assert {"seed", "bound", "version", "commit", "torch", "device", "revision"} <= set(notes)
 
 

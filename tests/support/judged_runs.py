@@ -17,6 +17,7 @@ SETS = {
 }
 MODELS = ("c1", "c2", "r1", "r2", "t1", "t2", "e1", "e2", "e3")
 SMALLEST = {"recognizability": 0, "loss": 0.1, "clip_iqa": 0, "divergence": 0.05, "correlation": 0}
+SMALLEST |= {"spectral_slope": 0.1, "checkerboard": 3}
 EMBEDDED = {"single": ["c1"], "cnn": ["c1", "c2"]}
 
 
@@ -50,7 +51,8 @@ def plan(sets, radius="8/255"):
         "smallest_effects": SMALLEST,
         "experiments": {"main": main, "bounds": axes | few | {"kind": "bounds"}},
     }
-    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()}, {})
+    drawn = {m: {"training": "random"} for models in sets.values() for m in models if m[0] == "x"}
+    return Plan(config, drawn, {name: tuple(models) for name, models in sets.items()}, {})
 
 
 def evidence(shares, sets=SETS, n_images=40, **found):

@@ -11,8 +11,9 @@ from metamers.evaluation.metrics.registry import MEASURES, TABLE_1, WEIGHTS, Met
 _HEADING = """# Image metrics
 
 Made by `python tools/docs/metrics_page.py docs/metrics.md` from the cards in
-`src/metamers/measures.py`, which tables and figures take names and directions from too; do not
-edit. A test compares the two. Values are in the table [`image_metrics`](tables.md#image_metrics).
+`src/metamers/evaluation/metrics/registry.py`, which tables and figures take names and directions
+from too; do not edit. A test compares the two. Values are in the table
+[`image_metrics`](tables.md#image_metrics).
 
 - A metric of an image is tabulated for each image. Its mean over images, with a bootstrap interval
   over images, is in the figure of the paper's Figure 4.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metamers.storage.tables import TABLES, Table
+from metamers.storage.columns import Table
+from metamers.storage.tables import TABLES
 
 _HEADING = """# Tables
 
@@ -96,15 +97,16 @@ order by model_set, stage, recognizability desc
 | `losses_before`, `_after`, `_stored` | `(n, models)` | as in [`optimisation`](#optimisation) |
 | `steps`, `evaluations` | `(n,)` | what each image took |
 
-The header has `image_ids`, `models` and `notes` (condition, settings, bound, seed, engine, version,
-commit), as JSON. Any reader of safetensors opens them; the library's own joins shards:
+The header has `image_ids`, `models` and `notes` (condition, settings, bound, seed, the module of
+each model that was matched, hashes of weights, engine, version, commit), as JSON. Any reader of
+safetensors opens them; the library's own joins shards:
 
 ```python
 from pathlib import Path
 
 from metamers.config.finished_run import FinishedRun
 
-run = FinishedRun.of(Path("results/quickstart"))
+run = FinishedRun.open(Path("results/quickstart"))
 condition = run.conditions("*/single_squeezenet/late/*")[0]
 metamers = run.metamers(condition)
 ids, references = run.references(condition.references)

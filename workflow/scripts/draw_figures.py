@@ -4,10 +4,11 @@ from pathlib import Path
 
 from metamers.config import integrity
 from metamers.figures import registry
+from metamers.figures.inputs import FigureInputs
 
 job = integrity.begin(snakemake)
 
-inputs = registry.FigureInputs.read(
+inputs = FigureInputs.read(
     snakemake.input.tables,
     snakemake.input.metamers,
     snakemake.input.references,

@@ -103,9 +103,22 @@ CLAIMS = (
         "robust ensembles look natural",
         "Metamers of robust ensembles look more natural than those of standard ensembles.",
         "section 4.5, Figure 4",
-        "CLIP-IQA of robust ensembles less that of standard ones, late stage, image by image",
+        "CLIP-IQA of robust ensembles less that of standard ones, late stage, image by image; of "
+        "the prompts good, natural and real, with their contraries, the pair that shows it least",
         image_effects.naturalness,
         "clip_iqa",
+        of_recognition=False,
+    ),
+    Claim(
+        "robust ensembles have natural spectra",
+        "Metamers of robust ensembles look natural: their spectra fall as those of photographs do.",
+        "section 4.5, Figure 4",
+        "how far the spectral slope of a metamer is from its reference's, of standard ensembles "
+        "less robust ones, late stage, image by image",
+        lambda evidence: image_effects.image_contrast(
+            evidence, "slope_difference", image_effects.STANDARD, image_effects.ROBUST
+        ),
+        "spectral_slope",
         of_recognition=False,
     ),
     Claim(
@@ -190,7 +203,8 @@ CLAIMS = (
         "robust transformers look natural",
         "Robust transformer ensembles generate natural metamers.",
         "section 1 and 5.2",
-        "CLIP-IQA of robust transformer ensembles less that of standard ones, late",
+        "CLIP-IQA of robust transformer ensembles less that of standard ones, late; by the pair of "
+        "prompts that shows it least",
         lambda evidence: image_effects.naturalness(
             evidence,
             {"training": "robust", "family": "transformer"},
@@ -210,7 +224,8 @@ CLAIMS = (
         "transformers look unnatural",
         "Transformer ensembles fail to produce natural metamers.",
         "section 1",
-        "CLIP-IQA of standard CNN ensembles less that of standard transformer ensembles, late",
+        "CLIP-IQA of standard CNN ensembles less that of standard transformer ensembles, late; by "
+        "the pair of prompts that shows it least",
         lambda evidence: image_effects.naturalness(
             evidence,
             {"training": "standard", "family": "cnn"},
@@ -290,8 +305,12 @@ CLAIMS = (
         "robust CNNs leave a checkerboard",
         "Metamers of robust CNNs have a repeating checkerboard pattern.",
         "section 4.5",
-        "a spectral measure of the pattern",
-        lambda _: "no measure of a checkerboard is among the image metrics",
+        "checkerboard (dB above the spectrum beside) in metamers of robust CNN ensembles less that "
+        "of standard ensembles, late stage, image by image",
+        lambda evidence: image_effects.image_contrast(
+            evidence, "checkerboard", image_effects.ROBUST_CNN, image_effects.STANDARD
+        ),
+        "checkerboard",
         of_recognition=False,
     ),
     Claim(

@@ -17,8 +17,8 @@ from metamers import bootstrap
 from metamers.analysis.recognition_matrix import Experiments, RecognitionMatrix, cells
 from metamers.config.plan import Condition
 from metamers.images import crops
-from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import recognition_tables
+from metamers.storage.columns import CONDITION_KEY
 
 
 def equal_loss(
@@ -67,7 +67,7 @@ def equal_loss(
                     row |= {"label_space": label_space} | one.columns()
                     row |= _course(courses[one], common) | _shares(found, one, sets, seed)
                     rows.append(row)
-    return pd.DataFrame(rows, columns=tables.EQUAL_LOSS.schema.names)
+    return pd.DataFrame(rows, columns=recognition_tables.EQUAL_LOSS.schema.names)
 
 
 def _images(optimisation: pd.DataFrame) -> pd.DataFrame:

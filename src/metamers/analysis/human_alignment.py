@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from metamers import bootstrap
 from metamers.analysis import feather2023
 from metamers.analysis.run_results import Effect, RunResults
-from metamers.storage import tables
+from metamers.storage import result_tables
 
 Array = NDArray[np.float64]
 
@@ -77,12 +77,10 @@ def human_alignment(seed: int) -> pd.DataFrame:
             row |= {f"n_{name}": known.size, name: known.mean()}
             row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
         rows.append(row)
-    return pd.DataFrame(rows, columns=tables.HUMAN_ALIGNMENT.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.HUMAN_ALIGNMENT.schema.names)
 
 
-def correlation(
-    found: Answers, generator: np.random.Generator, resamples: int = bootstrap.RESAMPLES
-) -> tuple[float, float, float]:
+def correlation(found: Answers, generator: np.random.Generator) -> tuple[float, float, float]:
     """Return Spearman's correlation of people's and networks' shares, and the ends of its interval.
 
     Resampled are people within their experiment, networks that judge, networks that made the
@@ -90,8 +88,8 @@ def correlation(
     together, and so do the experiments that showed the same metamers.
     """
     value = _spearman(np.nanmean(found.people, axis=0), np.nanmean(found.networks, axis=0))
-    people = _drawn_within(found.sittings, resamples, generator)
-    judges = bootstrap.resample_counts(len(found.networks), resamples, generator)
+    people = _drawn_within(found.sittings, bootstrap.RESAMPLES, generator)
+    judges = bootstrap.resample_counts(len(found.networks), bootstrap.RESAMPLES, generator)
     layers, drawn = _layers(found.conditions), []
     for shares in zip(_means(people, found.people), _means(judges, found.networks), strict=True):
         chosen = _draw(layers, generator)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from metamers import bootstrap
-from metamers.analysis.run_results import Effect, RunResults, generator
+from metamers.analysis.run_results import Effect, RunResults, generator, least
+from metamers.evaluation.metrics.registry import MEASURES
 from metamers.evaluation.similarity import sample_size as power
 from metamers.evaluation.similarity.densities import Convention
 from metamers.images.crops import photograph_of
@@ -18,6 +19,9 @@ Traits = Mapping[str, str]
 ENOUGH_IMAGES = 80
 ROBUST = {"training": "robust"}
 STANDARD = {"training": "standard"}
+ROBUST_CNN = {"training": "robust", "family": "cnn"}
+PROMPTS = ("clip_iqa", "clip_iqa_natural", "clip_iqa_real")
+"""Image metrics that a claim of natural looks rests on: all have to show it."""
 
 
 def naturalness(
@@ -25,8 +29,19 @@ def naturalness(
 ) -> Effect | str:
     """Return how much higher some ensembles' CLIP-IQA is than that of others, late.
 
+    By the pair of prompts, of those of `PROMPTS` that were measured, that shows it least.
+    """
+    found = [image_contrast(evidence, name, one, other) for name in PROMPTS]
+    return least(found, str(found[0]))
+
+
+def image_contrast(evidence: RunResults, measure: str, one: Traits, other: Traits) -> Effect | str:
+    """Return how much higher an image metric is of some ensembles than of others, late.
+
     Parameters
     ----------
+    measure
+        Name of the metric, one value per image.
     one, other
         Traits of the zoo that all members of an ensemble have.
     """
@@ -40,12 +55,12 @@ def naturalness(
         (c.references, c.recipe, c.stage, c.bound)
         for c in (cell.condition for cell in evidence.recognised["model_sets"])
     }
-    rows = rows[(rows["measure"] == "clip_iqa") & (rows["stage"] == evidence.stages()[1])]
+    rows = rows[(rows["measure"] == measure) & (rows["stage"] == evidence.stages()[1])]
     where = pd.MultiIndex.from_frame(rows[["references", "recipe", "stage", "bound"]])
     rows = rows[where.isin(list(conditions))]
-    missing = rows[rows["value"].isna()]
+    missing, label = rows[rows["value"].isna()], MEASURES[measure].label
     if rows.empty or len(missing):
-        return f"CLIP-IQA: {missing['status'].iloc[0] if len(missing) else 'not measured'}"
+        return f"{label}: {missing['status'].iloc[0] if len(missing) else 'not measured'}"
     means = [
         rows[rows["model_set"].isin(names)].groupby("image_id")["value"].mean()
         for names in (ones, others)
@@ -53,7 +68,7 @@ def naturalness(
     difference = means[0] - means[1]
     values = difference.groupby(photograph_of).mean().to_numpy(dtype=np.float64)
     low, high = bootstrap.bootstrap_interval(values, generator(evidence))
-    n = f"{len(values)} {evidence.unit}"
+    n = f"{len(values)} {evidence.unit}, {label}"
     return Effect(float(values.mean()), float(low), float(high), n)
 
 

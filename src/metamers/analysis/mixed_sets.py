@@ -15,7 +15,8 @@ from metamers import bootstrap
 from metamers.analysis import recognizability
 from metamers.analysis.recognition import Members
 from metamers.analysis.recognition_matrix import RecognitionMatrix, cells, select
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 Array = NDArray[np.float64]
 PERMUTATIONS = 9999
@@ -26,12 +27,10 @@ def mixed_sets(
     conditions: Sequence[Any],
     members: Members,
     *,
-    rule: str = "self",
     experiment: str = "mixed",
-    label_space: str = "1000",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return each set's recognizability by the evaluators held out from it.
+    """Return each set's recognizability, by the primary rule and the evaluators held out from it.
 
     A set that nothing is held out from has no row. `adjusted` is what the set's mean would be
     if every evaluator had judged it: effects of sets and of evaluators are fitted together by
@@ -46,8 +45,6 @@ def mixed_sets(
         Conditions of the experiment, as in `analysis.recognizability`.
     members
         The models of each set.
-    rule, label_space
-        The judgement that counts.
     experiment
         Its name.
 
@@ -56,9 +53,7 @@ def mixed_sets(
     pandas.DataFrame
         The columns of the table `mixed_sets`.
     """
-    judged = recognition[
-        (recognition["rule"] == rule) & (recognition["label_space"] == label_space)
-    ]
+    judged = tables.matching(recognition, **PRIMARY_RULE)
     chosen = [
         cell
         for _, found in select(cells(judged), {experiment: conditions})
@@ -71,7 +66,7 @@ def mixed_sets(
         own = {"members": models, "size": len(models), "adjusted": adjusted}
         named = {"experiment": experiment} | cell.columns()
         rows.append(named | own | recognizability.mean_over(cell, "held_out", seed))
-    return pd.DataFrame(rows, columns=tables.MIXED_SETS.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.MIXED_SETS.schema.names)
 
 
 def adjusted_means(chosen: Sequence[RecognitionMatrix]) -> Array:
@@ -134,14 +129,14 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             | dict(zip(("adjusted", "adjusted_low", "adjusted_high"), adjusted, strict=True))
             | {"p_value": p_value}
         )
-    frame = pd.DataFrame(rows, columns=tables.DIFFERENCE_IN_MEANS.schema.names)
+    frame = pd.DataFrame(rows, columns=result_tables.DIFFERENCE_IN_MEANS.schema.names)
     frame["p_adjusted"] = bootstrap.holm(frame["p_value"].to_numpy(dtype=np.float64))
     return frame.sort_values("difference", ascending=False, ignore_index=True)
 
 
 def require_one_setting(mixed: pd.DataFrame) -> None:
     """Refuse mixed sets that differ in more than their models."""
-    setting = ["experiment", *(name for name in tables.CONDITION_KEY if name != "model_set")]
+    setting = ["experiment", *(name for name in CONDITION_KEY if name != "model_set")]
     settings = mixed[setting]
     if len(settings.drop_duplicates()) > 1:
         raise ValueError(

@@ -20,7 +20,8 @@ from metamers.analysis.recognition_matrix import (
     select,
 )
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import recognition_tables
+from metamers.storage.columns import CONDITION_KEY, GROUPS, Table
 
 
 def recognizability(
@@ -48,7 +49,7 @@ def recognizability(
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
     ]
-    names = tables.RECOGNIZABILITY.schema.names
+    names = recognition_tables.RECOGNIZABILITY.schema.names
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
@@ -83,10 +84,10 @@ def by_set(
         | of_successful.columns(cell, group, seed)
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
-        for group in tables.GROUPS
+        for group in GROUPS
         if cell.of(group).any()
     ]
-    return _frame(tables.RECOGNIZABILITY_BY_SET, rows)
+    return _frame(recognition_tables.RECOGNIZABILITY_BY_SET, rows)
 
 
 @dataclass(frozen=True)
@@ -100,13 +101,13 @@ class _Successful:
     def of(cls, recognition: pd.DataFrame, successes: pd.DataFrame | None) -> _Successful:
         if successes is None or successes.empty:
             return cls(frozenset(), {})
-        keys = [*tables.CONDITION_KEY, "image_id"]
+        keys = [*CONDITION_KEY, "image_id"]
         image = recognition.groupby(keys, observed=True, sort=False).ngroup()
         first = ~image.duplicated()  # of each image: there are many judgements of it
         images = recognition.loc[first, keys].astype(str).assign(image=image[first])
         good = images.merge(successes.loc[successes["success"], keys].astype(str), "inner", keys)
         found = cells(recognition[image.isin(good["image"])], selected=True)
-        conditions = successes[list(tables.CONDITION_KEY)].drop_duplicates()
+        conditions = successes[list(CONDITION_KEY)].drop_duplicates()
         known = frozenset(Condition(*row) for row in conditions.itertuples(index=False, name=None))
         return cls(known, {(c.condition, c.rule, c.label_space): c for c in found})
 
@@ -136,10 +137,10 @@ def by_stage(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0)
     rows = []
     for name, chosen in select(cells(recognition), experiments):
         for shared, similar in alike(chosen).items():
-            for group in tables.GROUPS:
+            for group in GROUPS:
                 row = _pooled(similar, group, seed)
                 rows += [{"experiment": name, "group": group} | dict(shared) | row] if row else []
-    return _frame(tables.RECOGNIZABILITY_BY_STAGE, rows)
+    return _frame(recognition_tables.RECOGNIZABILITY_BY_STAGE, rows)
 
 
 def ensemble_gain(
@@ -164,7 +165,7 @@ def ensemble_gain(
                 row = _gain(by_name[ensemble], [by_name[s] for s in singles], seed)
                 labels = {"model_set": ensemble, "against": against, "singles": singles}
                 rows += [{"experiment": name} | dict(shared) | labels | row] if row else []
-    return _frame(tables.ENSEMBLE_GAIN, rows)
+    return _frame(recognition_tables.ENSEMBLE_GAIN, rows)
 
 
 def _by_evaluator(cell: RecognitionMatrix, seed: int) -> pd.DataFrame:
@@ -201,7 +202,7 @@ def mean_over(cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _frame(table: tables.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=table.schema.names)
 
 

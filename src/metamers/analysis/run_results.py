@@ -13,13 +13,13 @@ from metamers import bootstrap
 from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells, select
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
 EVIDENCE = ("image_metrics", "mixed_regression", "power", "similarity", "mixed_sets")
 """Tables beside `recognition` that claims rest on."""
-RULE = {"rule": "self", "label_space": "1000"}
 FEWEST_IMAGES = 5
 """Images, or photographs, that an effect on recognition needs: fewer hardly differ in resamples."""
 
@@ -61,11 +61,11 @@ class RunResults:
     zoo
         The rows of the models that are members or evaluators.
     recognised
-        Cells of the first experiment of each kind, by the rule `RULE` and of trained evaluators:
+        Cells of the first experiment of each kind, by the primary rule and of trained evaluators:
         a network with random weights that answers one class to all images would recognise them
-        all.
+        all. Controls (`Plan.controls`) are left out.
     group
-        Evaluators that judge contrasts: a group of `tables.GROUPS`.
+        Evaluators that judge contrasts: a group of `GROUPS`.
     image_metrics, mixed_regression, power, similarity, mixed_sets
         Tables of these names; empty where the run has none.
     """
@@ -86,7 +86,7 @@ class RunResults:
         plan: Plan,
         zoo: Mapping[str, ModelSpec],
         found: Mapping[str, pd.DataFrame],
-        rule: Mapping[str, str] = RULE,
+        rule: Mapping[str, str] = PRIMARY_RULE,
         judges: str = "trained",
         images: str = "all",
     ) -> RunResults:
@@ -106,9 +106,7 @@ class RunResults:
             ``metamers``: those that are metamers for each member of their set, by the table
             ``image_success``, in all conditions that are compared.
         """
-        judged = found["recognition"]
-        for name, value in rule.items():
-            judged = judged[judged[name] == value]
+        judged = tables.matching(found["recognition"], **rule)
         if judges != "all":
             judged = judged[judged["trained"]]
         if images == "right":
@@ -116,7 +114,7 @@ class RunResults:
         if images == "metamers":
             judged = of_metamers(judged, found["image_success"])
         chosen = cells(judged, selected=images == "right")
-        conditions = {kind: plan.experiments[n] for kind, n in plan.first_of_kinds.items()}
+        conditions = {kind: plan.contrasted[n] for kind, n in plan.first_of_kinds.items()}
         return cls(
             plan,
             zoo,

@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.storage import tables
-
-_RULE = {"rule": "self", "label_space": "1000"}
+from metamers.storage import recognition_tables, tables
+from metamers.storage.columns import PRIMARY_RULE, Table
 
 
 def text(run: Path) -> str:
@@ -30,20 +29,19 @@ def text(run: Path) -> str:
     if not (folder / "recognizability_by_set.parquet").exists():
         raise FileNotFoundError(f"{folder} has no tables: has the run finished? (snakemake -n)")
     by_set, gain = (
-        _primary(table, folder) for table in (tables.RECOGNIZABILITY_BY_SET, tables.ENSEMBLE_GAIN)
+        _primary(table, folder)
+        for table in (recognition_tables.RECOGNIZABILITY_BY_SET, recognition_tables.ENSEMBLE_GAIN)
     )
     return "\n".join([*_recognizability(by_set), "", *_gain(gain), ""])
 
 
-def _primary(table: tables.Table, folder: Path) -> pd.DataFrame:
+def _primary(table: Table, folder: Path) -> pd.DataFrame:
     """Return the first experiment of model sets, by the primary rule."""
     path = folder / f"{table.name}.parquet"
-    frame = tables.read(table, path)
-    chosen = (frame["rule"] == _RULE["rule"]) & (frame["label_space"] == _RULE["label_space"])
     config = json.loads(tables.provenance_of(path).get("config", "{}"))
     kinds = {name: axes["kind"] for name, axes in config.get("experiments", {}).items() if axes}
-    first = min((name for name, kind in kinds.items() if kind == "model_sets"), default=None)
-    frame = frame[chosen & (frame["experiment"] == first)]
+    first = min((name for name, kind in kinds.items() if kind == "model_sets"), default="")
+    frame = tables.matching(tables.read(table, path), experiment=first, **PRIMARY_RULE)
     ranks = {
         "model_set": list(config.get("model_sets", {})),
         "stage": sorted(config.get("stages", {}), key=config.get("stages", {}).get),

@@ -16,9 +16,9 @@ PREDICTION = (
 )
 EVALUATION = 4  # the five first classes
 BASELINES = 1
-IMAGE_METRICS = 2  # intervals of distances between sets
+IMAGE_METRICS = 3  # spectra, checkerboards, floors of Fréchet distances, more pairs of prompts
 ANALYSIS = 7  # verdicts on those images alone that are metamers
-FIGURES = 8  # open marks: the class may be lost, too; headings of transfer
+FIGURES = 9  # floors of Fréchet distances; more image metrics
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")

@@ -19,8 +19,8 @@ from metamers.synthesis.settings import SynthesisSettings
 
 def load_features(
     spec: SynthesisSpec, engine: ExecutionSettings, images: Tensor, cache: Path
-) -> tuple[dict[str, Features], dict[str, str]]:
-    """Return the features of a set's models, on the host, and the hashes of their weights.
+) -> tuple[dict[str, Features], dict[str, str], dict[str, str]]:
+    """Return, by model: features, on the host; the hash of the weights; the stage's module.
 
     Parameters
     ----------
@@ -31,16 +31,16 @@ def load_features(
     cache
         Folder of the weights.
     """
-    features, weights = {}, {}
+    features, weights, modules = {}, {}, {}
     identity_relu = SynthesisSettings.of(spec.recipe).target_relu == "identity_gradient"
     for row in spec.models:
         model = ModelSpec.of(row)
         classifier = load_pretrained(model, cache)
         weights[model.name] = content_digest(classifier)
-        features[model.name] = _features(
-            classifier, model, spec.condition.stage, spec.depth, engine, images, identity_relu
-        )
-    return features, weights
+        module = stages.module_at(classifier.network, model, spec.condition.stage, spec.depth)
+        modules[model.name] = module
+        features[model.name] = _features(classifier, module, engine, images, identity_relu)
+    return features, weights, modules
 
 
 def prepare_features(
@@ -58,7 +58,8 @@ def prepare_features(
     float32 means on a GPU is set for the process (`metamers.execution.precision.prepare`).
     """
     classifier = load_pretrained(model, cache)
-    features = _features(classifier, model, stage, depth, engine, images, identity_relu)
+    module = stages.module_at(classifier.network, model, stage, depth)
+    features = _features(classifier, module, engine, images, identity_relu)
     precision.prepare(engine.precision, engine.torch_device())
     classifier.to(engine.torch_device()).to(memory_format=engine.memory_format)
     return features
@@ -66,20 +67,17 @@ def prepare_features(
 
 def _features(
     classifier: Classifier,
-    model: ModelSpec,
-    stage: str,
-    depth: float,
+    module: str,
     engine: ExecutionSettings,
     images: Tensor,
     identity_relu: bool,
 ) -> Features:
-    module = stages.module_at(classifier.network, model, stage, depth)
     if engine.fold_batch_norm:
         # Not into a convolution that is the stage itself: its output is what metamers match.
         folded = batch_norm.fold(
             classifier, images[: engine.chunk_size].cpu(), keep=f"network.{module}"
         )
-        logging.info("%s: %d batch normalisations folded", model.name, folded)
-    logging.info("%s: %s is %s", model.name, stage, module)
+        logging.info("%s: %d batch normalisations folded", classifier.name, folded)
+    logging.info("%s: the stage's activation is the output of %s", classifier.name, module)
     features = stages.Features(classifier, module, identity_relu)
     return precision.Bfloat16Features(features) if engine.precision == "bf16" else features

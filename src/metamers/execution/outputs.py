@@ -13,7 +13,7 @@ import torch
 from metamers.execution.batching import Finished, Progress
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
-from metamers.storage import provenance, tables
+from metamers.storage import provenance, raw_tables
 from metamers.storage.metamers import PER_IMAGE, Metamers
 from metamers.synthesis.gradient_agreement import pairs
 from metamers.synthesis.settings import SynthesisSettings
@@ -46,6 +46,7 @@ def join_batches(
     ids: Sequence[str],
     digest: str,
     weights: Mapping[str, str],
+    modules: Mapping[str, str],
 ) -> Metamers:
     """Return the metamers of a finished job, in the order of its images.
 
@@ -59,6 +60,8 @@ def join_batches(
         Of the images.
     digest, weights
         Of the job, and of each model's weights.
+    modules
+        Of each model, the name of the module whose output is matched.
     """
     order = np.argsort(np.concatenate([part.rows for part in progress.finished]))
     parts = [part.synthesis for part in progress.finished]
@@ -66,12 +69,13 @@ def join_batches(
     arrays = {
         name: np.concatenate([getattr(part, name) for part in parts])[order] for name in PER_IMAGE
     }
+    made = {"job": digest, "weights": dict(weights), "modules": dict(modules)}
     return Metamers(
         image_ids=list(ids),
         models=[row["name"] for row in spec.models],
         floats=floats,
         pixels=to_8_bits(floats),
-        notes=_notes(spec, engine, progress) | {"job": digest, "weights": dict(weights)},
+        notes=_notes(spec, engine, progress) | made,
         **arrays,
     )
 
@@ -135,4 +139,4 @@ def gradient_agreement(spec: SynthesisSpec, progress: Progress, ids: Sequence[st
         for row, cosine in zip(part.rows, cosines, strict=True)
         if not np.isnan(cosine)
     ]
-    return pd.DataFrame(rows, columns=tables.GRADIENT_AGREEMENT.schema.names)
+    return pd.DataFrame(rows, columns=raw_tables.GRADIENT_AGREEMENT.schema.names)

@@ -78,7 +78,7 @@ def run(
     with devices.acquire_device(engine.device) as device:
         precision.prepare(engine.precision, device)
         engine = replace(engine, device=str(device))
-        features, weights = load_features(spec, engine, images, cache)
+        features, weights, modules = load_features(spec, engine, images, cache)
         digest = spec.digest(engine, references, ids, weights)
         checkpoint = Checkpoint(checkpoint_path, digest)
         progress = _resume(checkpoint, engine, len(ids))
@@ -95,7 +95,7 @@ def run(
         job = _Job(spec, engine, settings, plan, ensemble, images, ids, checkpoint, progress)
         job.make_all()
     return SynthesisOutputs(
-        outputs.join_batches(spec, engine, progress, ids, digest, weights),
+        outputs.join_batches(spec, engine, progress, ids, digest, weights, modules),
         outputs.trace(spec, progress, ids),
         outputs.gradient_agreement(spec, progress, ids),
     )
@@ -134,12 +134,12 @@ class _Job:
     def make_all(self) -> None:
         """Make all images that are not made yet."""
         steps = [0, *accumulate(turn.steps for turn in self.plan)]
-        total, title = steps[-1] * len(self.ids), str(self.spec.condition)
+        total, title = steps[-1] * len(self.ids), f"{self.spec.condition}/{self.spec.shard}"
+        done = self._steps_done(steps)
         with (
-            snakemake_script.progress(total, title, unit="image-step") as bar,
+            snakemake_script.progress(total, title, "image-step", done) as bar,
             stop_on_signal() as stop,
         ):
-            bar.advance(self._steps_done(steps))
 
             def make(batch: Batch) -> Synthesis:
                 def on_turn(state: State) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,8 @@ import numpy as np
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    pick,
-    printed,
-    refuse_other_columns,
-    set_labels,
-)
-from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
-from metamers.storage.tables import RECOGNIZABILITY
+from metamers.figures.data import inline, printed, set_labels
+from metamers.figures.inputs import RECOGNISED, FigureInputs
 from metamers.synthesis.settings import parse_radius
 
 _NORMS = {"linf": "ℓ∞", "l2": "ℓ2"}
@@ -52,51 +41,19 @@ class _Card:
         return cls(row["norm"], parse_radius(row["radius"]), row["center"], size)
 
 
-def bounds(
-    table: pd.DataFrame,
-    rows_of_bounds: Mapping[str, Mapping[str, Any]],
-    *,
-    experiment: str,
-    labels: Labels,
-    stages: Sequence[str],
-    rule: str = "self",
-    label_space: str = "1000",
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def bounds(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 6: share recognised against bound, a panel per centre and stage.
 
     All evaluators count, the set's members too; these have another mark. Boxes span the
-    quartiles of all evaluators, the bar within is their median.
-
-    Parameters
-    ----------
-    table
-        Table `recognizability`.
-    rows_of_bounds
-        The configuration's section ``bounds``: norm, center and radius of each.
-    experiment
-        The experiment to draw.
-    labels, stages, rule, label_space
-        As for `recognizability`.
-    flagged
-        Conditions that are not metamers: a dagger above their box.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns, no such row, or a bound that is not declared.
+    quartiles of all evaluators, the bar within is their median. A dagger above a box says that
+    its condition is flagged.
     """
-    refuse_other_columns(table, RECOGNIZABILITY)
-    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
-    unknown = sorted(set(rows["bound"]) - set(rows_of_bounds))
-    if unknown:
-        raise ValueError(
-            f"the bounds {unknown} are not declared; declared are {list(rows_of_bounds)}"
-        )
-    cards = {name: _Card.of(rows_of_bounds[name]) for name in rows["bound"].unique()}
-    rows = _points(rows, cards, labels, flagged)
+    rows = inputs.judged("recognizability")
+    declared = inputs.config["bounds"]
+    cards = {name: _Card.of(declared[name]) for name in rows["bound"].unique()}
+    rows = _points(rows, cards, inputs)
     sizes = list(dict.fromkeys(card.size for card in sorted(cards.values())))
-    stages = in_order(set(rows["stage"]), stages)
+    stages = inputs.stages(rows)
     chart = _boxes(sizes).facet(
         row=alt.Row("panel:N", sort=_panels(rows), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
@@ -106,10 +63,7 @@ def bounds(
     return style.finish(
         chart,
         "Recognizability of metamers kept within a bound",
-        [
-            f"n = {style.spread(rows['n_images'], 'image')}, {models}. "
-            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."
-        ],
+        [f"n = {style.spread(rows['n_images'], 'image')}, {models}. {RECOGNISED}"],
         [_NOTE, *_idle(list(cards.values())), *style.flag_notes(rows, style.FLAG)],
         width=_width(sizes) * len(stages) + 190,
     )
@@ -121,22 +75,17 @@ def _idle(cards: list[_Card]) -> list[str]:
     return [f"{size}: wider than the range of pixels; the centre does not matter." for size in wide]
 
 
-def _points(
-    rows: pd.DataFrame,
-    cards: Mapping[str, _Card],
-    labels: Labels,
-    flagged: Collection[ConditionKey],
-) -> pd.DataFrame:
+def _points(rows: pd.DataFrame, cards: Mapping[str, _Card], inputs: FigureInputs) -> pd.DataFrame:
+    rows = inputs.described(rows)
     rows["size"] = rows["bound"].map(lambda name: cards[name].size)
     rows["center"] = rows["bound"].map(lambda name: cards[name].center)
-    rows["set"] = set_labels(rows.assign(bound=""), labels)
+    rows["set"] = set_labels(rows.assign(bound=""), inputs.labels)
     rows["panel"] = [
         "\n".join([*style.folded(name, 20), "", "around the", f"{center} image"])
         for name, center in zip(rows["set"], rows["center"], strict=True)
     ]
-    rows["shown"] = printed(rows["evaluator"], labels)
+    rows["shown"] = printed(rows["evaluator"], inputs.labels)
     rows["kind"] = rows["member"].map(_KINDS)
-    rows["flagged"] = is_flagged(rows, flagged)
     rows = rows.sort_values([*_BOX, "recognizability", "shown"], ignore_index=True)
     groups = rows.groupby(_BOX)
     for name, share in (("q1", 0.25), ("q2", 0.5), ("q3", 0.75)):

@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
-from metamers.storage.tables import CROSS_STAGE
+from metamers.figures.data import inline
+from metamers.figures.inputs import FigureInputs
 
 _GROUPS = {True: "members", False: "other models"}
 
 
-def cross_stage(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def cross_stage(inputs: FigureInputs) -> alt.VConcatChart:
     """Return the distance of metamers to references by stage, a line per inverted stage.
 
     A column of panels per set; above its members, beneath the models that are none. A thick mark
-    is the stage that was inverted.
-
-    Parameters
-    ----------
-    table
-        Table `cross_stage`.
-    labels, stages, flagged
-        As for `similarity`.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    is the stage that was inverted, an open one a flagged condition.
     """
-    refuse_other_columns(table, CROSS_STAGE)
-    rows = _means(table, labels, flagged)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    shown = in_order(set(rows["judged_stage"]), stages)
+    table = inputs.rows("cross_stage")
+    rows = _means(inputs.described(table))
+    sets = inputs.sets(rows)
+    shown = inputs.stages(rows, "judged_stage")
     chart = _lines(shown).facet(
         row=alt.Row("group:N", sort=[*_GROUPS.values()], title=None, header=style.side_header()),
         column=alt.Column("set:N", sort=sets, title=None),
@@ -71,8 +44,7 @@ def cross_stage(
     )
 
 
-def _means(table: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]) -> pd.DataFrame:
-    rows = table.assign(set=set_labels(table, labels), flagged=is_flagged(table, flagged))
+def _means(rows: pd.DataFrame) -> pd.DataFrame:
     by = ["model_set", "set", "stage", "judged_stage", "member", "flagged"]
     found = rows.groupby(by, observed=True, sort=False)["relative_l2"].agg(["mean", "min", "max"])
     found = found.reset_index()

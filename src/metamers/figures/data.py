@@ -13,23 +13,23 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.storage.tables import CONDITION_KEY, Table
+from metamers.storage.columns import CONDITION_KEY, Table
+from metamers.storage.tables import matching
 
 Labels = Mapping[str, str]
-ConditionKey = tuple[str, ...]
 
 
 class NothingToDrawError(ValueError):
     """A run's tables are sound, but hold nothing that a figure could show."""
 
 
-def refuse_other_columns(frame: pd.DataFrame, table: Table) -> None:
-    """Refuse a frame whose columns are not exactly the table's, in any order, or without rows.
+def checked(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Return a frame that has rows, and exactly the table's columns, in any order.
 
     Raises
     ------
     ValueError
-        Naming the columns that lack and those that are unknown.
+        If columns are missing or unknown; the error names them.
     NothingToDrawError
         If there are no rows.
     """
@@ -37,39 +37,32 @@ def refuse_other_columns(frame: pd.DataFrame, table: Table) -> None:
     if wanted != met:
         raise ValueError(
             f"the frame for table {table.name!r} lacks the columns {sorted(wanted - met)} and has "
-            f"the unknown columns {sorted(met - wanted)}; see metamers.storage.tables"
+            f"the unknown columns {sorted(met - wanted)}; see docs/tables.md"
         )
     if frame.empty:
         raise NothingToDrawError(f"table {table.name!r} has no rows: there is nothing to draw")
+    return frame
 
 
-def pick(frame: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    """Return the rows that have the wanted value in each named column.
+def pick(frame: pd.DataFrame, **wanted: str | bool) -> pd.DataFrame:
+    """Return the rows that have the wanted value in each named column, one at least.
 
     Raises
     ------
     NothingToDrawError
         If there are none; the error lists the values that the table has.
     """
-    chosen = pd.Series(True, index=frame.index)
-    for name, value in wanted.items():
-        chosen &= frame[name] == value
-    if not chosen.any():
+    rows = matching(frame, **wanted)
+    if rows.empty:
         offered = {name: sorted(frame[name].unique()) for name in wanted}
         raise NothingToDrawError(f"no row has {wanted!r}; the table has {offered!r}")
-    return frame[chosen].copy()
+    return rows
 
 
-def within(frame: pd.DataFrame, conditions: Collection[ConditionKey]) -> pd.DataFrame:
-    """Return the rows that belong to the conditions, given as tuples of `CONDITION_KEY`."""
-    return frame[is_flagged(frame, conditions)].copy()
-
-
-def is_flagged(frame: pd.DataFrame, flagged: Collection[ConditionKey]) -> pd.Series:
-    """Return which rows belong to the flagged conditions, given as tuples of `CONDITION_KEY`."""
-    wanted = {tuple(key) for key in flagged}
+def is_among(frame: pd.DataFrame, conditions: Collection[tuple[str, ...]]) -> pd.Series:
+    """Return which rows belong to the conditions, given as tuples of `CONDITION_KEY`."""
     rows = zip(*(frame[name] for name in CONDITION_KEY), strict=True)
-    return pd.Series([key in wanted for key in rows], index=frame.index, dtype=bool)
+    return pd.Series([key in conditions for key in rows], index=frame.index, dtype=bool)
 
 
 def printed(names: pd.Series, labels: Labels) -> pd.Series:

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    pick,
-    printed,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
-from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
-from metamers.storage.tables import DIFFERENCE_IN_MEANS, ENSEMBLE_GAIN
+from metamers.figures.data import NothingToDrawError, inline, printed
+from metamers.figures.inputs import RECOGNISED, FigureInputs
 
 _PLAIN, _ADJUSTED = "plain, as in Table 5", "evaluator means removed first"
 _GAIN_RULES = (
@@ -31,23 +17,12 @@ _GAIN_RULES = (
 _OWN = "its members alone (mean)"
 
 
-def difference_in_means(table: pd.DataFrame, *, labels: Labels) -> alt.VConcatChart:
+def difference_in_means(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Table 5 as a chart: effect of each model's presence, with 95 % intervals.
 
-    Parameters
-    ----------
-    table
-        Table `difference_in_means`. Both the plain difference and the one after removing
-        each evaluator's own mean are drawn.
-    labels
-        Printed labels of models.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    Both the plain difference and the one after removing each evaluator's own mean are drawn.
     """
-    refuse_other_columns(table, DIFFERENCE_IN_MEANS)
+    table, labels = inputs.rows("difference_in_means"), inputs.labels
     ordered = table.sort_values(["adjusted", "model"], ascending=[False, True], ignore_index=True)
     ordered["shown"] = [
         f"{labels.get(name, name)} ({number}){' *' if p < 0.05 else ''}"
@@ -77,42 +52,21 @@ def difference_in_means(table: pd.DataFrame, *, labels: Labels) -> alt.VConcatCh
     )
 
 
-def ensemble_gain(
-    table: pd.DataFrame,
-    *,
-    experiment: str,
-    labels: Labels,
-    stages: Sequence[str],
-    rule: str = "self",
-    label_space: str = "1000",
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def ensemble_gain(inputs: FigureInputs) -> alt.VConcatChart:
     """Return how much more an ensemble's metamers are recognised than a single model's.
 
-    Parameters
-    ----------
-    table
-        Table `ensemble_gain`.
-    experiment
-        The experiment to draw.
-    labels, stages, rule, label_space
-        As for `recognizability`.
-    flagged
-        Conditions of ensembles that are not metamers: open marks.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns, or no such row.
+    Marks of flagged ensembles are open.
     """
-    refuse_other_columns(table, ENSEMBLE_GAIN)
-    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
-    rows["set"] = set_labels(rows, labels)
-    rows["flagged"] = is_flagged(rows, flagged)
-    names = {"members": _OWN} | dict(labels)
+    try:
+        rows = inputs.described(inputs.judged("ensemble_gain"))
+    except NothingToDrawError as reason:
+        raise NothingToDrawError(
+            "no ensemble stands beside a single model, with a model held out for both"
+        ) from reason
+    names = {"members": _OWN} | dict(inputs.labels)
     rows["shown"] = rows["set"] + " over " + printed(rows["against"], names)
-    shown = in_order(set(rows["stage"]), stages)
-    chart = _intervals(rows, _comparisons(rows, labels), shown, "stage", 12 + 9 * len(shown))
+    shown = inputs.stages(rows)
+    chart = _intervals(rows, _comparisons(rows, inputs), shown, "stage", 12 + 9 * len(shown))
     return style.finish(
         chart,
         "What an ensemble gains over a single model",
@@ -120,17 +74,17 @@ def ensemble_gain(
             "Difference in share recognised by models held out for both, image by image; "
             f"n = {style.spread(rows['n_images'], 'image')}, "
             f"{style.spread(rows['n_evaluators'], 'held-out model')}.",
-            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}.",
+            RECOGNISED,
         ],
         [_GAIN_RULES, *style.flag_notes(rows, "Open marks")],
         width=700,
     )
 
 
-def _comparisons(rows: pd.DataFrame, labels: Labels) -> list[str]:
+def _comparisons(rows: pd.DataFrame, inputs: FigureInputs) -> list[str]:
     """Return the lines of the chart: by ensemble, the comparison with its own members first."""
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    ranks = {name: rank for rank, name in enumerate(labels)} | {"members": -1}
+    sets = inputs.sets(rows)
+    ranks = {name: rank for rank, name in enumerate(inputs.labels)} | {"members": -1}
     ranked = rows.assign(
         set_rank=rows["set"].map(sets.index),
         rank=rows["against"].map(lambda name: ranks.get(name, len(ranks))),

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    Labels,
-    NothingToDrawError,
-    in_order,
-    pick,
-    printed,
-    refuse_other_columns,
-)
+from metamers.figures.data import NothingToDrawError, in_order, printed
+from metamers.figures.inputs import RECOGNISED, FigureInputs
 from metamers.figures.recipes import panel
-from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
-from metamers.storage.tables import EQUAL_LOSS
 
 _MEASURES = {
     "recognised by held-out models": ("recognizability", "low", "high"),
@@ -28,46 +18,24 @@ _MEASURES = {
 }
 
 
-def equal_loss(
-    table: pd.DataFrame,
-    *,
-    experiment: str,
-    labels: Labels,
-    stages: Sequence[str],
-    order: Sequence[str],
-    rule: str = "self",
-    label_space: str = "1000",
-) -> alt.VConcatChart:
+def equal_loss(inputs: FigureInputs) -> alt.VConcatChart:
     """Return recognizability at equal loss, a row for each model set, and what it took.
 
     Dots are means, rules their 95 % intervals.
 
-    Parameters
-    ----------
-    table
-        Table `equal_loss`.
-    experiment
-        The experiment to draw.
-    labels, stages, rule, label_space
-        As for `recognizability`.
-    order
-        Model sets from top to bottom.
-
     Raises
     ------
-    ValueError
-        If the table has other columns, or no such row.
     NothingToDrawError
         If no image was brought to the loss by all sets, or nobody is held out from all.
     """
-    refuse_other_columns(table, EQUAL_LOSS)
-    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
+    rows, labels = inputs.judged("equal_loss"), inputs.labels
     if rows["recognizability"].isna().all():
         raise NothingToDrawError(
             "no image was brought to the loss by all model sets, or no evaluator is held out from "
             f"all of them; sets are {sorted(set(rows['model_set']))}"
         )
     rows["shown"] = printed(rows["model_set"], labels)
+    order = dict.fromkeys(condition.model_set for condition in inputs.conditions)
     shown = in_order(set(rows["shown"]), [labels.get(name, name) for name in order])
     baseline = labels.get(rows["baseline"].iloc[0], rows["baseline"].iloc[0])
     chart = alt.hconcat(
@@ -76,7 +44,7 @@ def equal_loss(
                 _measured(rows, columns),
                 title.format(baseline),
                 shown,
-                in_order(set(rows["stage"]), stages),
+                inputs.stages(rows),
                 first=place == 0,
             )
             for place, (title, columns) in enumerate(_MEASURES.items())
@@ -91,7 +59,7 @@ def equal_loss(
             f"n = {style.spread(rows['n_images'], 'image')} of "
             f"{style.spread(rows['n_references'], 'reference')} that all sets brought to the loss, "
             f"{style.spread(rows['n_evaluators'], 'evaluator')} held out from all. "
-            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."
+            f"{RECOGNISED}"
         ],
         ["Rules: 95 % bootstrap intervals over images and models."],
         width=960,

@@ -8,44 +8,25 @@ import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    Labels,
-    in_order,
-    inline,
-    printed,
-    refuse_other_columns,
-)
-from metamers.storage.tables import CONDITION_KEY, GRADIENT_AGREEMENT
+from metamers.figures.data import Labels, inline, printed
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.columns import CONDITION_KEY
 
 _SERIES = [*CONDITION_KEY, "model", "other", "step"]
 
 
-def gradient_agreement(
-    table: pd.DataFrame, *, labels: Labels, stages: Sequence[str], order: Sequence[str]
-) -> alt.VConcatChart:
+def gradient_agreement(inputs: FigureInputs) -> alt.VConcatChart:
     """Return the cosine between two models' gradients against steps, a panel per recipe and stage.
 
     The line is the median over images, the band the range of its quartiles.
-
-    Parameters
-    ----------
-    table
-        Table `gradient_agreement`.
-    labels, stages
-        As for `recognizability`; labels of recipes too.
-    order
-        Recipes from top to bottom.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
     """
-    refuse_other_columns(table, GRADIENT_AGREEMENT)
-    rows = _quartiles(table)
+    labels = inputs.labels
+    rows = _quartiles(inputs.table("gradient_agreement"))
     rows["pair"] = printed(rows["model"], labels) + " and " + printed(rows["other"], labels)
-    shown = in_order(set(rows["stage"]), stages)
-    panels = _panels(rows, labels, order, shown)
+    shown = inputs.stages(rows)
+    experiments = [axes for axes in inputs.config["experiments"].values() if axes]
+    order = dict.fromkeys(recipe for axes in experiments for recipe in axes["recipes"])
+    panels = _panels(rows, labels, list(order), shown)
     # Wrapped, not in rows and columns: where a recipe has not every stage, Vega would put what
     # there is beneath the wrong heading.
     chart = _curves(rows).facet(

@@ -6,36 +6,26 @@ import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import inline, refuse_other_columns
-from metamers.storage.tables import HUMAN_ALIGNMENT
+from metamers.figures.data import inline
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.tables import matching
 
 _PUBLISHED, _RUN = "published: Feather et al. 2023", "networks of this run, published people"
 _COLOURS = {_PUBLISHED: style.HELD_OUT, _RUN: style.MEMBER}
 
 
-def human_alignment(table: pd.DataFrame, run: pd.DataFrame) -> alt.VConcatChart:
+def human_alignment(inputs: FigureInputs) -> alt.VConcatChart:
     """Return people's share recognised against that of networks that did not make the metamers.
 
-    Parameters
-    ----------
-    table
-        Table `human_alignment`: a point per vision experiment, network and layer, with the
-        intervals of both shares.
-    run
-        Columns people, people_low, people_high, networks, networks_low, networks_high, network
-        and layer: the published people beside the run's held-out models, where both judged
-        metamers of one network and layer. It may have no rows.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    A point per vision experiment, network and layer of Feather et al. (2023), as published; and
+    the published people beside the run's held-out models, where both judged metamers of one
+    network and layer.
     """
-    refuse_other_columns(table, HUMAN_ALIGNMENT)
-    columns = [name for name in HUMAN_ALIGNMENT.schema.names if not name.startswith("n_")]
+    table = inputs.table("human_alignment")
+    columns = [*table.columns.drop(["n_people", "n_networks"])]
+    run = _judged_by_the_run(inputs).assign(kind=_RUN, experiment="")
     rows = pd.concat(
-        [table[columns].assign(kind=_PUBLISHED), run.assign(kind=_RUN, experiment="")],
-        ignore_index=True,
+        [table[columns].assign(kind=_PUBLISHED), run[[*columns, "kind"]]], ignore_index=True
     )
     correlation = table["people"].corr(table["networks"], method="spearman")
     return style.finish(
@@ -49,6 +39,32 @@ def human_alignment(table: pd.DataFrame, run: pd.DataFrame) -> alt.VConcatChart:
         ["Bars: 95 % bootstrap intervals, over people and over networks. 16 categories."],
         width=560,
     )
+
+
+def published_people(inputs: FigureInputs) -> pd.DataFrame:
+    """Return what people recognised (Feather et al. 2023) in metamers like those of the run.
+
+    Columns of the table `human_alignment`, with ``model_set`` and ``stage``: where a set's
+    network is one of theirs and a stage has the name of its layer. Of several vision
+    experiments with the same metamers the first counts.
+    """
+    sets = pd.DataFrame(inputs.plan.published.items(), columns=["model_set", "network"])
+    if sets.empty:
+        return pd.DataFrame(columns=["model_set", "stage"])
+    table = inputs.tables["human_alignment"].drop_duplicates(["network", "layer"])
+    found = sets.merge(table, on="network").rename(columns={"layer": "stage"})
+    return found[found["stage"].isin(inputs.config["stages"])].reset_index(drop=True)
+
+
+def _judged_by_the_run(inputs: FigureInputs) -> pd.DataFrame:
+    """Return published people beside the run's held-out models, by the label, 16 categories."""
+    answers = {"group": "trained", "rule": "label", "label_space": "16_mean"}
+    judged = matching(inputs.tables["recognizability_by_set"], **answers)
+    networks = {"mean": "networks", "low": "networks_low", "high": "networks_high"}
+    key = ["model_set", "stage"]
+    judged = judged.drop_duplicates(key)[[*key, *networks]].rename(columns=networks)
+    people = published_people(inputs).drop(columns=list(networks.values()))
+    return people.merge(judged, on=key).rename(columns={"stage": "layer"})
 
 
 def _points(rows: pd.DataFrame) -> style.Layers:

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metamers.bootstrap import bootstrap_interval
-from metamers.evaluation.metrics.registry import MEASURES, MetricSpec, card, takes_a_classifier
-from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    NothingToDrawError,
-    in_order,
-    inline,
-    is_flagged,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
+from metamers.evaluation.metrics.registry import (
+    MEASURES,
+    MetricSpec,
+    card,
+    floor_of,
+    takes_a_classifier,
 )
+from metamers.figures import style
+from metamers.figures.data import NothingToDrawError, in_order, inline
+from metamers.figures.inputs import FigureInputs
 from metamers.images.crops import photograph_of
-from metamers.storage.tables import CONDITION_KEY, IMAGE_METRICS
+from metamers.storage.columns import CONDITION_KEY
 
+UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 COMPUTED = "computed"
 _OWN_FEATURES = (
     "Distances in a model's features are small for sets of which the model is a member: their "
@@ -35,6 +32,7 @@ _DIRECTION = (
     "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
     "a poor value is no failure of it."
 )
+_FLOOR = "Dashed: distance of random halves of the references, which is bias alone."
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",
@@ -43,42 +41,26 @@ _BETTER = {
 }
 
 
-def image_metrics(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def image_metrics(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 4: a panel per metric; a mark per set and stage, with its 95 % interval.
 
-    Metrics without a value are named beneath, with the reason that the table gives.
-
-    Parameters
-    ----------
-    table
-        Table `image_metrics`. Rows without image are values of a whole set, with the table's
-        interval.
-    labels
-        Printed labels of sets; sets appear in its order.
-    stages
-        Names of the stages, from shallow to deep.
-    flagged
-        Conditions that are not metamers: open marks.
+    Metrics without a value are named beneath, with the reason that the table gives. Marks of
+    flagged conditions are open; the floor of a distance between sets is a line in its panel.
 
     Raises
     ------
     ValueError
-        If the table has other columns, no value at all, or a metric without a card
-        (`metamers.evaluation.metrics.registry.card`).
+        If a metric has no card (`metamers.evaluation.metrics.registry.card`).
     """
-    refuse_other_columns(table, IMAGE_METRICS)
+    table = inputs.rows("image_metrics")
+    table = table[~table["measure"].isin(UNDRAWN)]
+    floors = table[table["measure"].isin([*map(floor_of, table["measure"].unique())])]
+    table = table.drop(index=floors.index)
     cards = {name: card(name) for name in in_order(set(table["measure"]), list(MEASURES))}
-    rows = _means(table[table["status"] == COMPUTED])
-    rows["set"] = set_labels(rows, labels)
-    rows["flagged"] = is_flagged(rows, flagged)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    stages = in_order(set(rows["stage"]), stages)
+    rows = inputs.described(_means(table[table["status"] == COMPUTED]))
+    rows["floor"] = rows["measure"].map(floor_of).map(floors.groupby("measure")["value"].mean())
+    rows["floor"] = rows["floor"].mask(rows["measure"].duplicated())
+    sets, stages = inputs.sets(rows), inputs.stages(rows)
     drawn = [name for name in cards if name in set(rows["measure"])]
     columns = min(len(drawn), 3)
     headings = style.headings([_label(cards[name]) for name in drawn], columns)
@@ -97,6 +79,7 @@ def image_metrics(
         [_reading(rows)],
         [
             _DIRECTION,
+            *([_FLOOR] if rows["floor"].notna().any() else []),
             *([_OWN_FEATURES] if any(map(takes_a_classifier, drawn)) else []),
             *_missing(table, cards),
             *_left_out(table, cards),
@@ -163,6 +146,10 @@ def _marks(sets: list[str], stages: list[str]) -> style.Layers:
     colours = alt.condition(neither, alt.value(style.FAINT), alt.value(style.GOOD))
     return alt.layer(
         style.beneath_heading("better", colours),
+        alt.Chart()
+        .transform_filter("isValid(datum.floor)")
+        .mark_rule(color=style.FAINT, strokeDash=style.DASH)
+        .encode(x=alt.X("floor:Q", title=None)),
         base.mark_rule(strokeWidth=1.6).encode(x="low:Q", x2="high:Q", color=colour),
         base.mark_point(size=46, filled=True, opacity=1).encode(
             x=x, shape=shape, color=colour, tooltip=tooltip

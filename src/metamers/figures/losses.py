@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    NothingToDrawError,
-    in_order,
-    inline,
-    is_flagged,
-    printed,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
-from metamers.storage.tables import CONDITION_KEY, OPTIMISATION, TRACES
+from metamers.figures.data import NothingToDrawError, inline, printed
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.columns import CONDITION_KEY
 from metamers.storage.traces import thinned
 
 _SERIES = [*CONDITION_KEY, "model"]
@@ -31,42 +19,20 @@ _LOSS = (
 )
 # Members are told apart by colour up to this many, which is as many as there are colours.
 _FEW = len(style.CATEGORIES)
+# Turns drawn of each model at most, evenly chosen, the first and the last included.
+_TURNS = 200
 
 
-def loss_traces(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-    points: int = 200,
-) -> alt.VConcatChart:
+def loss_traces(inputs: FigureInputs) -> alt.VConcatChart:
     """Return the loss of each member against steps, a panel per set and stage.
 
-    The line is the median over images, the band their range.
-
-    Parameters
-    ----------
-    table
-        Table `traces`.
-    labels, stages
-        As for `recognizability`.
-    flagged
-        Conditions that are not metamers: a dagger in the panel.
-    points
-        Turns drawn of each model at most, evenly chosen, the first and the last included.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    The line is the median over images, the band their range. A dagger in a panel says that its
+    condition is flagged.
     """
-    refuse_other_columns(table, TRACES)
-    rows = _dressed(_medians(thinned(table, points)), labels, flagged)
+    rows = _dressed(_medians(thinned(inputs.rows("traces"), _TURNS)), inputs)
     rows["panel"] = ["\n".join(style.folded(name, 20)) for name in rows["set"]]
-    sets = sets_in_order(rows["model_set"], rows["panel"], labels)
-    shown = in_order(set(rows["stage"]), stages)
-    chart = _curves(rows, labels).facet(
+    sets, shown = inputs.sets(rows, "panel"), inputs.stages(rows)
+    chart = _curves(rows, inputs).facet(
         row=alt.Row("panel:N", title=None, sort=sets, header=style.side_header()),
         column=alt.Column("stage:N", title=None, sort=shown),
         data=inline(rows),
@@ -82,35 +48,16 @@ def loss_traces(
     )
 
 
-def losses_after(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def losses_after(inputs: FigureInputs) -> alt.VConcatChart:
     """Return the loss of finished metamers for each member of their set, by stage.
 
-    The dot is the median over images, the rule their range; the tick is the median at the start.
-
-    Parameters
-    ----------
-    table
-        Table `optimisation`; the loss after rounding to 8 bits is drawn.
-    labels, stages, flagged
-        As for `recognizability`; flagged dots are open.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    Finished is: rounded to 8 bits. The dot is the median over images, the rule their range; the
+    tick is the median at the start. Dots of flagged conditions are open.
     """
-    refuse_other_columns(table, OPTIMISATION)
-    rows = _dressed(_ends(table), labels, flagged)
+    rows = _dressed(_ends(inputs.rows("optimisation")), inputs)
     rows["row"] = rows["set"] + "\n" + rows["shown"]
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    order = [line for name in sets for line in _lines_of(name, rows, labels)]
-    shown = in_order(set(rows["stage"]), stages)
+    order = [line for name in inputs.sets(rows) for line in _lines_of(name, rows, inputs)]
+    shown = inputs.stages(rows)
     chart = _dots(rows, order).facet(
         column=alt.Column("stage:N", title=None, sort=shown), data=inline(rows)
     )
@@ -135,10 +82,9 @@ def _ends(table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(before=groups["loss_before"].median()).reset_index()
 
 
-def _dressed(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]) -> pd.DataFrame:
-    rows["set"] = set_labels(rows, labels)
-    rows["shown"] = printed(rows["model"], labels)
-    rows["flagged"] = is_flagged(rows, flagged)
+def _dressed(rows: pd.DataFrame, inputs: FigureInputs) -> pd.DataFrame:
+    rows = inputs.described(rows)
+    rows["shown"] = printed(rows["model"], inputs.labels)
     # A logarithm has no zero: such a loss is left out of the drawing.
     losses = [name for name in ("low", "median", "high", "before") if name in rows]
     rows[losses] = rows[losses].where(rows[losses] > 0)
@@ -154,10 +100,10 @@ def _log_scale(rows: pd.DataFrame) -> alt.Scale:
     return alt.Scale(type="log", domain=[low / 1.15, high * 1.15], nice=False)
 
 
-def _curves(rows: pd.DataFrame, labels: Labels) -> style.Layers:
+def _curves(rows: pd.DataFrame, inputs: FigureInputs) -> style.Layers:
     base = alt.Chart().encode(
         x=alt.X("step:Q", title="gradient steps of the set").axis(tickCount=4),
-        color=_colour(in_order(set(rows["shown"]), list(labels.values()))),
+        color=_colour(inputs.printed_order(rows["shown"])),
     )
     loss = alt.Y("median:Q", title="loss", scale=_log_scale(rows)).axis(tickCount=4)
     tooltip = ["shown:N", "step:Q", "median:Q", "low:Q", "high:Q"]
@@ -178,9 +124,9 @@ def _colour(models: list[str]) -> alt.Color:
     return colour.legend(orient="bottom", symbolOpacity=1) if few else colour.legend(None)
 
 
-def _lines_of(name: str, rows: pd.DataFrame, labels: Labels) -> list[str]:
+def _lines_of(name: str, rows: pd.DataFrame, inputs: FigureInputs) -> list[str]:
     """Return the lines of a set: its heading, which has no marks, and its members."""
-    members = in_order(set(rows.loc[rows["set"] == name, "shown"]), list(labels.values()))
+    members = inputs.printed_order(rows.loc[rows["set"] == name, "shown"])
     return [f"{name}\n", *(f"{name}\n{member}" for member in members)]
 
 

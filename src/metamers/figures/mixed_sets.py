@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    NothingToDrawError,
-    inline,
-    is_flagged,
-    pick,
-    refuse_other_columns,
-    set_labels,
-)
-from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
-from metamers.storage.tables import CONDITION_KEY, MIXED_SETS, RECOGNIZABILITY
+from metamers.figures.data import NothingToDrawError, inline
+from metamers.figures.inputs import RECOGNISED, FigureInputs
+from metamers.storage.columns import CONDITION_KEY
 
 _HEIGHT = 260
 _BINS = 20
@@ -28,43 +17,18 @@ _BINS = 20
 _TOPS = (0.1, 0.2, 0.5, 1.0)
 
 
-def mixed_sets(
-    table: pd.DataFrame,
-    recognizability: pd.DataFrame,
-    *,
-    experiment: str,
-    labels: Labels,
-    rule: str = "self",
-    label_space: str = "1000",
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def mixed_sets(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 7: recognizability of each mixed set, sorted, and the histogram of the means.
 
-    Parameters
-    ----------
-    table
-        Table `mixed_sets`.
-    recognizability
-        Table `recognizability`: gives the held-out evaluators of each set.
-    experiment
-        The experiment to draw.
-    labels
-        Printed labels of models and sets.
-    rule, label_space
-        As for `recognizability`; those that `table` was made with.
-    flagged
-        Conditions that are not metamers: open marks.
+    Dots of flagged conditions are open.
 
     Raises
     ------
-    ValueError
-        If a table has other columns, or a set has no held-out evaluator.
+    NothingToDrawError
+        If a set has no held-out evaluator.
     """
-    refuse_other_columns(table, MIXED_SETS)
-    refuse_other_columns(recognizability, RECOGNIZABILITY)
-    judged = pick(recognizability, experiment=experiment, rule=rule, label_space=label_space)
-    held_out = judged[~judged["member"] & ~judged["same_weights"]]
-    rows = _sorted(table, held_out, labels, flagged)
+    table, judged = inputs.rows("mixed_sets"), inputs.judged("recognizability")
+    rows = _sorted(table, judged[~judged["member"] & ~judged["same_weights"]], inputs)
     top = next(limit for limit in _TOPS if rows["q4"].max() <= limit)
     notes = [
         "Line: lowest to highest held-out model; bar: quartiles; dot: mean. Every set is judged "
@@ -75,7 +39,7 @@ def mixed_sets(
     return style.finish(
         alt.hconcat(_distributions(rows, top), _histogram(rows, top), spacing=12),
         "Recognizability of metamers of mixed model sets",
-        [_reading(rows), f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}."],
+        [_reading(rows), RECOGNISED],
         notes,
         width=max(width, 420),
     )
@@ -91,12 +55,7 @@ def _reading(rows: pd.DataFrame) -> str:
     )
 
 
-def _sorted(
-    table: pd.DataFrame,
-    held_out: pd.DataFrame,
-    labels: Labels,
-    flagged: Collection[ConditionKey],
-) -> pd.DataFrame:
+def _sorted(table: pd.DataFrame, held_out: pd.DataFrame, inputs: FigureInputs) -> pd.DataFrame:
     key = list(CONDITION_KEY)
     shares = held_out.groupby(key)["recognizability"].quantile(np.linspace(0, 1, 5)).unstack()
     shares.columns = pd.Index(["q0", "q1", "q2", "q3", "q4"])
@@ -106,10 +65,9 @@ def _sorted(
         raise NothingToDrawError(
             f"no held-out evaluator judged the sets {lost}; see `recognizability`"
         )
-    rows["flagged"] = is_flagged(rows, flagged)
-    rows["set"] = set_labels(rows, labels)
+    rows = inputs.described(rows)
     rows["made_of"] = [
-        ", ".join(labels.get(name, name) for name in members) for members in rows["members"]
+        ", ".join(inputs.labels.get(name, name) for name in members) for members in rows["members"]
     ]
     rows = rows.sort_values(["mean", "set"], kind="stable", ignore_index=True)
     rows["place"] = rows.index + 1

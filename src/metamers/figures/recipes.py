@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import Labels, in_order, inline, pick, printed, refuse_other_columns
-from metamers.figures.recognizability import LABEL_SPACE_TEXT, RULE_TEXT
-from metamers.storage.tables import CONDITION_KEY, OPTIMISATION, RECOGNIZABILITY_BY_SET
+from metamers.figures.data import in_order, inline, printed
+from metamers.figures.inputs import RECOGNISED, FigureInputs
+from metamers.storage.columns import CONDITION_KEY
 
 _MEASURES = {
     "held_out": "recognised by held-out models",
@@ -19,61 +17,28 @@ _MEASURES = {
 }
 
 
-def recipes(
-    by_set: pd.DataFrame,
-    optimisation: pd.DataFrame,
-    *,
-    experiment: str,
-    labels: Labels,
-    stages: Sequence[str],
-    order: Sequence[str],
-    rule: str = "self",
-    label_space: str = "1000",
-    title: str = "Recipes of the solver side by side",
-) -> alt.VConcatChart:
+def recipes(inputs: FigureInputs) -> alt.VConcatChart:
     """Return recognizability and final loss of an experiment's recipes, a row of panels per set.
 
     Dots are means, rules their 95 % intervals; of the loss, the median over images and members
     and the range of its quartiles.
-
-    Parameters
-    ----------
-    by_set, optimisation
-        Tables `recognizability_by_set` and `optimisation`.
-    experiment
-        The experiment to draw.
-    labels, stages, rule, label_space
-        As for `recognizability`; labels of recipes too.
-    order
-        Recipes from top to bottom.
-    title
-        Of the figure.
-
-    Raises
-    ------
-    ValueError
-        If a table has other columns, or no such row.
     """
-    refuse_other_columns(by_set, RECOGNIZABILITY_BY_SET)
-    refuse_other_columns(optimisation, OPTIMISATION)
-    shares = pick(by_set, experiment=experiment, rule=rule, label_space=label_space)
+    optimisation, labels = inputs.table("optimisation"), inputs.labels
+    shares = inputs.judged("recognizability_by_set")
     shares = shares[shares["group"].isin(["held_out", "members"])]
     rows = pd.concat([_shares(shares), _losses(optimisation, shares)], ignore_index=True)
     rows["set"] = printed(rows["model_set"], labels)
     rows["shown"] = printed(rows["recipe"], labels)
+    order = inputs.config["experiments"][inputs.experiment]["recipes"]
     shown = in_order(set(rows["shown"]), [labels.get(name, name) for name in order])
-    present = in_order(set(rows["stage"]), stages)
-    sets = in_order(set(rows["set"]), list(labels.values()))
+    present, sets = inputs.stages(rows), inputs.printed_order(rows["set"])
     chart = alt.vconcat(
         *(_row(rows[rows["set"] == name], name, shown, present) for name in sets), spacing=18
     )
     return style.finish(
         chart,
-        title,
-        [
-            f"Recognised: {RULE_TEXT[rule]}, {LABEL_SPACE_TEXT[label_space]}; "
-            f"n = {style.spread(shares['n_images'], 'image')}."
-        ],
+        "Recipes of the solver side by side",
+        [f"{RECOGNISED[:-1]}; n = {style.spread(shares['n_images'], 'image')}."],
         ["Rules: 95 % bootstrap intervals over images and models; of the loss, its quartiles."],
         width=760,
     )

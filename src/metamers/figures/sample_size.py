@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-
 import altair as alt
 import numpy as np
 import pandas as pd
 
-from metamers.evaluation.similarity.densities import BITS, Convention
+from metamers.evaluation.similarity.densities import Convention
 from metamers.evaluation.similarity.sample_size import ROOM, has_room
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    NothingToDrawError,
-    in_order,
-    inline,
-    is_flagged,
-    refuse_other_columns,
-)
-from metamers.storage.tables import COMPARISONS, POWER
+from metamers.figures.data import NothingToDrawError, inline
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.columns import COMPARISONS
 
 ENOUGH = 80  # images that suffice, by the paper
 TOLERATED = 0.05  # in the unit of the divergence; the project's reading of "suffice"
@@ -29,43 +21,22 @@ _ABOVE = ("mean", "low", "high")
 _BELOW = ("sd", "sd_low", "sd_high")
 
 
-def power(
-    table: pd.DataFrame,
-    *,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-    convention: Convention = BITS,
-) -> alt.VConcatChart:
+def power(inputs: FigureInputs) -> alt.VConcatChart:
     """Return a divergence and its standard deviation against the number of images.
 
     A column of panels per stage and a colour per comparison; thin lines are an evaluator and a
     set each, thick ones the mean of those with room to spread
     (`metamers.evaluation.similarity.sample_size.has_room`), with the mean of the ends of their
-    intervals.
-
-    Parameters
-    ----------
-    table
-        Table `power`.
-    stages
-        Names of the stages, from shallow to deep.
-    flagged
-        Conditions that are not metamers: a dagger at their stage.
-    convention
-        What the divergences are given in.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
+    intervals. A dagger at a stage says that a condition of it is flagged.
     """
-    refuse_other_columns(table, POWER)
+    table = inputs.rows("power")
+    convention = inputs.convention
     above, below = _lines(table, convention)
-    failed = table.assign(flagged=is_flagged(table, flagged))
-    marks = {stage: f"{stage} {style.FLAG}" for stage in set(failed[failed["flagged"]]["stage"])}
+    described = inputs.described(table)
+    marks = {stage: f"{stage} {style.FLAG}" for stage in described[described["flagged"]]["stage"]}
     for rows in (above, below):
         rows["stage"] = rows["stage"].astype(str).replace(marks)
-    shown = [marks.get(stage, stage) for stage in in_order(set(table["stage"]), stages)]
+    shown = [marks.get(stage, stage) for stage in inputs.stages(table)]
     first = alt.Y("mean:Q", title=f"divergence, {convention.unit}").scale(domain=[0, 1])
     second = (
         alt.Y("sd:Q", title="its standard deviation")
@@ -81,7 +52,7 @@ def power(
         chart,
         "How many images a divergence needs",
         [_reading(table)],
-        [*_notes(convention), *style.flag_notes(failed, f"{style.FLAG}, some of a stage's")],
+        [*_notes(convention), *style.flag_notes(described, f"{style.FLAG}, some of a stage's")],
         width=230 * len(shown) + 60,
     )
 

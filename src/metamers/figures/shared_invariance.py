@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
 
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    printed,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
+from metamers.figures.data import inline, printed
+from metamers.figures.inputs import FigureInputs
 from metamers.figures.similarity import heatmap, two_places
-from metamers.storage.tables import SHARED_INVARIANCE
 
 _KINDS = {
     "stir": "STIR:\nreferences and\nmetamers",
@@ -30,33 +19,13 @@ _KINDS = {
 _CELL, _NARROW, _SETS_WITH_TEXT = 76, 15, 12
 
 
-def shared_invariance(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
-    """Return STIR and inverted CKA as heatmaps, evaluator against set, a panel per stage.
-
-    Parameters
-    ----------
-    table
-        Table `shared_invariance`.
-    labels, stages, flagged
-        As for `similarity`.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns or no rows.
-    """
-    refuse_other_columns(table, SHARED_INVARIANCE)
-    rows = pd.concat([_cells(table, name, labels, flagged) for name in _KINDS], ignore_index=True)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    shown = in_order(set(rows["stage"]), stages)
+def shared_invariance(inputs: FigureInputs) -> alt.VConcatChart:
+    """Return STIR and inverted CKA as heatmaps, evaluator against set, a panel per stage."""
+    table = inputs.rows("shared_invariance")
+    rows = pd.concat([_cells(table, name, inputs) for name in _KINDS], ignore_index=True)
+    sets, shown = inputs.sets(rows), inputs.stages(rows)
     cell = _CELL if len(sets) <= _SETS_WITH_TEXT else _NARROW
-    evaluators = in_order(set(rows["shown"]), list(labels.values()))
+    evaluators = inputs.printed_order(rows["shown"])
     kinds = list(_KINDS.values())
     chart = heatmap(sets, evaluators, cell, "debiased CKA").facet(
         row=alt.Row("kind:N", sort=kinds, title=None, header=style.side_header()),
@@ -75,13 +44,11 @@ def shared_invariance(
     )
 
 
-def _cells(
-    table: pd.DataFrame, name: str, labels: Labels, flagged: Collection[ConditionKey]
-) -> pd.DataFrame:
+def _cells(table: pd.DataFrame, name: str, inputs: FigureInputs) -> pd.DataFrame:
     ends = {name: "value", f"{name}_low": "low", f"{name}_high": "high"}
     rows = table.rename(columns=ends).dropna(subset=["value"]).reset_index(drop=True)
-    rows["set"], rows["shown"] = set_labels(rows, labels), printed(rows["evaluator"], labels)
-    rows["flagged"] = is_flagged(rows, flagged)
+    rows = inputs.described(rows)
+    rows["shown"] = printed(rows["evaluator"], inputs.labels)
     rows["text"] = [
         two_places(value) + style.FLAG * flag
         for value, flag in zip(rows["value"], rows["flagged"], strict=True)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from metamers.evaluation.similarity.densities import BITS, Convention
+from metamers.evaluation.similarity.densities import Convention
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    pick,
-    printed,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
-from metamers.storage.tables import COMPARISONS, SIMILARITY
+from metamers.figures.data import inline, pick, printed
+from metamers.figures.inputs import FigureInputs
+from metamers.storage.columns import COMPARISONS
 
 _DASHED = (
     "Dashed: the evaluator is a member of the set, so the cell says nothing about transfer. "
@@ -34,57 +24,28 @@ _SETS_WITH_TEXT = 12
 _LARGE, _SMALL = 68, 15
 
 
-def similarity(
-    table: pd.DataFrame,
-    *,
-    labels: Labels,
-    stages: Sequence[str],
-    comparisons: Sequence[str] = COMPARISONS,
-    flagged: Collection[ConditionKey] = (),
-    convention: Convention = BITS,
-) -> alt.VConcatChart:
+def similarity(inputs: FigureInputs) -> alt.VConcatChart:
     """Return Fig 5: Jensen-Shannon divergence, evaluator against set, a panel per stage.
 
     One row of panels per comparison of distance distributions. A cell gives the divergence and,
     since that has no sign, the ratio of the medians; a dashed outline says that the evaluator is
-    a member of the set.
-
-    Parameters
-    ----------
-    table
-        Table `similarity`.
-    labels
-        Printed labels of models and sets; both appear in its order.
-    stages
-        Names of the stages, from shallow to deep.
-    comparisons
-        Which of `metamers.storage.tables.COMPARISONS` to draw, in order.
-    flagged
-        Conditions that are not metamers: a dagger in their cells.
-    convention
-        What the divergences are given in.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns, or no row of a comparison.
+    a member of the set, a dagger that the condition is flagged.
     """
-    refuse_other_columns(table, SIMILARITY)
-    rows = pd.concat([pick(table, comparison=name) for name in comparisons], ignore_index=True)
-    rows = _cells(rows, labels, flagged)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
-    stages = in_order(set(rows["stage"]), stages)
+    table = inputs.rows("similarity")
+    rows = pd.concat([pick(table, comparison=name) for name in COMPARISONS], ignore_index=True)
+    rows = _cells(rows, inputs)
+    sets, stages = inputs.sets(rows), inputs.stages(rows)
     cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
-    evaluators = in_order(set(rows["shown"]), list(labels.values()))
-    chart = heatmap(sets, evaluators, cell, f"divergence ({convention.unit})").facet(
-        row=alt.Row("kind:N", sort=_kinds(comparisons), title=None, header=style.side_header()),
+    evaluators = inputs.printed_order(rows["shown"])
+    chart = heatmap(sets, evaluators, cell, f"divergence ({inputs.convention.unit})").facet(
+        row=alt.Row("kind:N", sort=_kinds(COMPARISONS), title=None, header=style.side_header()),
         column=alt.Column("stage:N", sort=stages, title=None),
         data=inline(rows),
     )
     return style.finish(
         chart,
         "Representational similarity of metamers and references",
-        [_reading(rows, convention)],
+        [_reading(rows, inputs.convention)],
         [_DASHED, *style.flag_notes(rows, style.FLAG)],
         width=max(cell * len(sets) * len(stages) + 270, 480),
     )
@@ -94,11 +55,10 @@ def _kinds(comparisons: Sequence[str]) -> list[str]:
     return [name.replace(" | ", "\nagainst\n") for name in comparisons]
 
 
-def _cells(rows: pd.DataFrame, labels: Labels, flagged: Collection[ConditionKey]) -> pd.DataFrame:
-    rows["set"] = set_labels(rows, labels)
-    rows["shown"] = printed(rows["evaluator"], labels)
+def _cells(rows: pd.DataFrame, inputs: FigureInputs) -> pd.DataFrame:
+    rows = inputs.described(rows)
+    rows["shown"] = printed(rows["evaluator"], inputs.labels)
     rows["kind"] = _kinds(list(rows["comparison"]))
-    rows["flagged"] = is_flagged(rows, flagged)
     daggers = rows["flagged"].map({True: style.FLAG, False: ""})
     rows["text"] = rows["divergence"].map(two_places) + daggers
     rows["ratio"] = rows["median_ratio"].map(_factor)

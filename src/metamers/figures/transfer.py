@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-
 import altair as alt
 import pandas as pd
 
 from metamers.figures import style
-from metamers.figures.data import (
-    ConditionKey,
-    Labels,
-    in_order,
-    inline,
-    is_flagged,
-    pick,
-    printed,
-    refuse_other_columns,
-    set_labels,
-    sets_in_order,
-)
-from metamers.storage.tables import RECOGNIZABILITY
+from metamers.figures.data import inline, printed
+from metamers.figures.inputs import FigureInputs
 
 MEAN = "mean, held out and trained"
 _NOTES = [
@@ -31,42 +18,16 @@ _SETS_WITH_TEXT = 12
 _LARGE, _SMALL = 44, 15
 
 
-def transfer(
-    table: pd.DataFrame,
-    *,
-    experiment: str,
-    labels: Labels,
-    stages: Sequence[str],
-    families: Mapping[str, str],
-    rule: str = "self",
-    label_space: str = "1000",
-    flagged: Collection[ConditionKey] = (),
-) -> alt.VConcatChart:
+def transfer(inputs: FigureInputs) -> alt.VConcatChart:
     """Return the share of each set's metamers that each evaluator recognises, by family.
 
-    A panel per stage and family of evaluators, a column per model set.
-
-    Parameters
-    ----------
-    table
-        Table `recognizability`.
-    experiment, labels, stages, rule, label_space, flagged
-        As for `recognizability`.
-    families
-        Family of each evaluator; one that is not named has the family ``other``.
-
-    Raises
-    ------
-    ValueError
-        If the table has other columns, or no row of this experiment and rule.
+    A panel per stage and family of evaluators, a column per model set; a dagger says that a
+    condition is flagged.
     """
-    refuse_other_columns(table, RECOGNIZABILITY)
-    rows = pick(table, experiment=experiment, rule=rule, label_space=label_space)
-    rows = _cells(rows, labels, families, flagged)
-    sets = sets_in_order(rows["model_set"], rows["set"], labels)
+    rows = _cells(inputs.judged("recognizability"), inputs)
+    sets, shown = inputs.sets(rows), inputs.stages(rows)
     cell = _LARGE if len(sets) <= _SETS_WITH_TEXT else _SMALL
-    shown = in_order(set(rows["stage"]), stages)
-    evaluators = [*in_order(set(rows["shown"]) - {MEAN}, list(labels.values())), MEAN]
+    evaluators = [*inputs.printed_order(rows.loc[rows["shown"] != MEAN, "shown"]), MEAN]
     # Side by side, not as columns of a facet: where scales are independent, Vega puts these beneath
     # headings in alphabetical order.
     chart = alt.hconcat(
@@ -91,23 +52,18 @@ def transfer(
     )
 
 
-def _cells(
-    rows: pd.DataFrame,
-    labels: Labels,
-    families: Mapping[str, str],
-    flagged: Collection[ConditionKey],
-) -> pd.DataFrame:
+def _cells(rows: pd.DataFrame, inputs: FigureInputs) -> pd.DataFrame:
+    zoo = inputs.plan.zoo
     rows = rows.assign(
-        shown=printed(rows["evaluator"], labels),
-        family=[families.get(name, "other") for name in rows["evaluator"]],
+        shown=printed(rows["evaluator"], inputs.labels),
+        family=[zoo[name]["family"] for name in rows["evaluator"]],
         own=rows["member"] | rows["same_weights"],
     )
     kept = ["references", "recipe", "model_set", "stage", "bound", "family", "n_images"]
     means = rows[~rows["own"] & rows["trained"]].groupby(kept, observed=True, as_index=False)
     mean = means["recognizability"].mean().assign(shown=MEAN, own=False)
     found = pd.concat([rows[[*kept, "shown", "own", "recognizability"]], mean], ignore_index=True)
-    found["set"] = set_labels(found, labels)
-    found["flagged"] = is_flagged(found, flagged)
+    found = inputs.described(found)
     daggers = found["flagged"].map({True: style.FLAG, False: ""})
     found["text"] = found["recognizability"].map("{:.2f}".format) + daggers
     return found

@@ -14,9 +14,9 @@ import pandas as pd
 from metamers.config.plan import GALLERY_TABLES, Condition
 from metamers.evaluation.metrics.registry import MEASURES
 from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import matching
 
-PRIMARY = {"rule": "self", "label_space": "1000"}
 HELD_OUT, MEMBER = "held-out", "member of the set"
 _BETTER = {
     "up": "↑ higher: nearer to the reference as a picture",
@@ -124,8 +124,7 @@ class RunTables:
     @cached_property
     def primary(self) -> pd.DataFrame:
         """Return the rows of `recognition` by the primary rule."""
-        rows = self.tables["recognition"]
-        return rows[(rows[list(PRIMARY)] == list(PRIMARY.values())).all(axis=1)]
+        return matching(self.tables["recognition"], **PRIMARY_RULE)
 
     @cached_property
     def twins(self) -> set[tuple[Condition, str]]:

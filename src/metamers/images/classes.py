@@ -70,9 +70,9 @@ def class_name(index: int) -> str:
 
 
 def most_probable(
-    probabilities: NDArray[np.floating], n: int = 5
+    probabilities: NDArray[np.floating],
 ) -> tuple[NDArray[np.intp], NDArray[np.floating]]:
-    """Return the most probable classes of each row and their probabilities, both (rows, n).
+    """Return the five most probable classes of each row and their probabilities, both (rows, 5).
 
     Of equals, the lower index first.
 
@@ -81,7 +81,7 @@ def most_probable(
     probabilities
         Shape (rows, classes).
     """
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :n]
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
     return best, np.take_along_axis(probabilities, best, axis=1)
 
 

@@ -12,6 +12,8 @@ ANSWERS = {"1000": "predicted", "16_mean": "category_mean", "16_first": "categor
 """Column of the answers in each label space."""
 RULES = ("self", "label", "generator")
 LABEL_SPACES = ("1000", "16_mean", "16_first")
+PRIMARY_RULE = {"rule": "self", "label_space": "1000"}
+"""The judgement that the paper's figures rest on."""
 GROUPS = ("trained", "unrelated", "held_out", "members", "all")
 CHANGES = ("crop", "flip", "jpeg")
 JUDGES = ("trained", "unrelated", "all")

@@ -16,154 +16,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metamers import seals
-from metamers.storage.baseline_tables import (
-    CEILING,
-    CHANCE,
-    IMAGE_SUCCESS,
-    NULL_DISTRIBUTION,
-    SUCCESS,
+from metamers.storage import (
+    baseline_tables,
+    raw_tables,
+    recognition_tables,
+    result_tables,
+    similarity_tables,
 )
-from metamers.storage.columns import (
-    CHANGES,
-    COMPARISONS,
-    CONDITION,
-    CONDITION_KEY,
-    GROUPS,
-    LABEL_SPACES,
-    RULES,
-    VERDICTS,
-    Table,
-    column,
-)
-from metamers.storage.raw_tables import (
-    ACCURACY,
-    CLASSES,
-    GRADIENT_AGREEMENT,
-    HUMAN_ANSWERS,
-    IMAGE_METRICS,
-    LIKENESS,
-    OPTIMISATION,
-    POWER,
-    PREDICTIONS,
-    REFERENCE_PREDICTIONS,
-    REFERENCES,
-    SIMILARITY,
-    TRACES,
-)
-from metamers.storage.result_tables import (
-    CLAIMS,
-    CLAIMS_MULTIVERSE,
-    DIFFERENCE_IN_MEANS,
-    ENSEMBLE_GAIN,
-    EQUAL_LOSS,
-    HUMAN_ALIGNMENT,
-    IMAGE_METRICS_BY_SET,
-    MIXED_REGRESSION,
-    MIXED_SETS,
-    PAPER_COMPARISON,
-    RECIPE_EFFECTS,
-    RECOGNITION,
-    RECOGNIZABILITY,
-    RECOGNIZABILITY_BY_SET,
-    RECOGNIZABILITY_BY_STAGE,
-)
-from metamers.storage.similarity_tables import CROSS_STAGE, GEOMETRY, SHARED_INVARIANCE
+from metamers.storage.columns import Table
 
-__all__ = [
-    "ACCURACY",
-    "CEILING",
-    "CHANCE",
-    "CHANGES",
-    "CLAIMS",
-    "CLAIMS_MULTIVERSE",
-    "CLASSES",
-    "COMPARISONS",
-    "CONDITION",
-    "CONDITION_KEY",
-    "CROSS_STAGE",
-    "DIFFERENCE_IN_MEANS",
-    "ENSEMBLE_GAIN",
-    "EQUAL_LOSS",
-    "GEOMETRY",
-    "GRADIENT_AGREEMENT",
-    "GROUPS",
-    "HUMAN_ALIGNMENT",
-    "HUMAN_ANSWERS",
-    "IMAGE_METRICS",
-    "IMAGE_METRICS_BY_SET",
-    "IMAGE_SUCCESS",
-    "LABEL_SPACES",
-    "LIKENESS",
-    "MIXED_REGRESSION",
-    "MIXED_SETS",
-    "NULL_DISTRIBUTION",
-    "OPTIMISATION",
-    "PAPER_COMPARISON",
-    "POWER",
-    "PREDICTIONS",
-    "RECIPE_EFFECTS",
-    "RECOGNITION",
-    "RECOGNIZABILITY",
-    "RECOGNIZABILITY_BY_SET",
-    "RECOGNIZABILITY_BY_STAGE",
-    "REFERENCES",
-    "REFERENCE_PREDICTIONS",
-    "RULES",
-    "SHARED_INVARIANCE",
-    "SIMILARITY",
-    "SUCCESS",
-    "TABLES",
-    "TRACES",
-    "VERDICTS",
-    "Table",
-    "column",
-    "dictionary_of",
-    "provenance_of",
-    "read",
-    "write",
-    "write_parts",
-]
-
+_DECLARED = (raw_tables, similarity_tables, baseline_tables, recognition_tables, result_tables)
 TABLES = {
     table.name: table
-    for table in (
-        REFERENCES,
-        CLASSES,
-        REFERENCE_PREDICTIONS,
-        ACCURACY,
-        PREDICTIONS,
-        TRACES,
-        GRADIENT_AGREEMENT,
-        OPTIMISATION,
-        RECOGNITION,
-        CHANCE,
-        CEILING,
-        RECOGNIZABILITY,
-        RECOGNIZABILITY_BY_SET,
-        RECOGNIZABILITY_BY_STAGE,
-        ENSEMBLE_GAIN,
-        RECIPE_EFFECTS,
-        EQUAL_LOSS,
-        HUMAN_ALIGNMENT,
-        IMAGE_METRICS,
-        IMAGE_METRICS_BY_SET,
-        SIMILARITY,
-        LIKENESS,
-        NULL_DISTRIBUTION,
-        IMAGE_SUCCESS,
-        SUCCESS,
-        GEOMETRY,
-        SHARED_INVARIANCE,
-        CROSS_STAGE,
-        POWER,
-        MIXED_SETS,
-        DIFFERENCE_IN_MEANS,
-        MIXED_REGRESSION,
-        PAPER_COMPARISON,
-        CLAIMS,
-        CLAIMS_MULTIVERSE,
-        HUMAN_ANSWERS,
-    )
+    for module in _DECLARED
+    for table in vars(module).values()
+    if isinstance(table, Table)
 }
 _ROWS_AT_ONCE = 1_000_000
 
@@ -279,6 +146,14 @@ def read(
     frame: pd.DataFrame = arrow.to_pandas(types_mapper=_as_arrow)
     _refuse_repeats(table, frame, ", ".join(map(str, files)))
     return frame.sort_values(list(table.key), kind="stable", ignore_index=True)
+
+
+def matching(frame: pd.DataFrame, **wanted: str | bool) -> pd.DataFrame:
+    """Return the rows that have the wanted value in each named column, if any."""
+    chosen = pd.Series(True, index=frame.index)
+    for name, value in wanted.items():
+        chosen &= frame[name] == value
+    return frame[chosen].copy()
 
 
 def _as_arrow(kind: pa.DataType) -> pd.ArrowDtype | None:

@@ -7,9 +7,10 @@ from natural_images import IDS, SIDE, N, natural
 from scipy.ndimage import correlate1d
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from metamers.evaluation.metrics import compute, pixel, registry
+from metamers.evaluation.metrics import compute, frechet, pixel, registry
 from metamers.evaluation.metrics.compute import MetricSuite
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
+from metamers.storage.columns import CONDITION_KEY
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,7 @@ def test_flat_regions_lower_the_ceiling_of_scc():
 def test_what_has_no_finite_value_is_empty_and_says_why(references):
     images = torch.zeros_like(references)
     rows = compute.measure(images, images, IDS).set_index("measure")
-    for name in ("psnr", "rase", "tv_ratio", "vif"):
+    for name in ("psnr", "rase", "tv_ratio", "vif", "spectral_slope", "checkerboard"):
         assert rows.value[name].isna().all(), name
         assert set(rows.status[name]) == {pixel.UNDEFINED[name]}
 
@@ -179,7 +180,7 @@ def test_bytes_and_floats_are_the_same_images(rows, metamers, references):
 
 def test_all_of_table_1_appear_computed_or_with_the_reason(rows):
     assert set(registry.TABLE_1) <= set(rows.measure)
-    absent = rows[rows.measure.isin(["fid", "lpips", "clip_iqa"])]
+    absent = rows[rows.measure.isin(["fid", "fid_floor", "lpips", "clip_iqa", "clip_iqa_natural"])]
     assert absent.value.isna().all()
     for _, row in absent.iterrows():
         weights = registry.WEIGHTS[registry.card(row.measure).weights]
@@ -188,10 +189,10 @@ def test_all_of_table_1_appear_computed_or_with_the_reason(rows):
 
 
 def test_rows_are_those_of_the_table(rows, tmp_path):
-    condition = dict.fromkeys(tables.CONDITION_KEY, "any")
+    condition = dict.fromkeys(CONDITION_KEY, "any")
     path = tmp_path / "image_metrics.parquet"
-    tables.write(tables.IMAGE_METRICS, rows.assign(**condition), path)
-    assert len(tables.read(tables.IMAGE_METRICS, path)) == len(rows)
+    tables.write(raw_tables.IMAGE_METRICS, rows.assign(**condition), path)
+    assert len(tables.read(raw_tables.IMAGE_METRICS, path)) == len(rows)
 
 
 def test_images_too_small_for_vif_are_said_to_be(references):
@@ -204,8 +205,20 @@ def test_images_too_small_for_vif_are_said_to_be(references):
 def test_a_set_of_one_image_has_no_distance(references):
     tools = MetricSuite({}, {}, lambda images: images.mean(dim=(2, 3)), {})
     rows = compute.measure(references[:1], references[:1], IDS[:1], tools)
-    assert list(rows.measure) == ["fid", "kid"]
+    assert list(rows.measure) == ["fid", "kid", "fid_floor"]
     assert set(rows.status) == {"not computed: a set of one image"}
+
+
+def test_floor_of_a_distance_is_that_of_the_references_alone(metamers):
+    tools = MetricSuite({}, {}, lambda images: images.mean(dim=(2, 3)), {})
+    references, ids = torch.cat([natural(0), natural(1)]), [f"image{k}" for k in range(2 * N)]
+    found = compute.measure(references.flip(3).roll(1, 0), references, ids, tools)
+    means = (references / 255).mean(dim=(2, 3)).numpy()
+    floor = found.set_index("measure").value["fid_floor"]
+    assert floor == pytest.approx(frechet.frechet_floor(means), rel=1e-6)
+    few = compute.measure(metamers, metamers, IDS, tools).set_index("measure")
+    assert few.status["fid_floor"] == "not computed: 3 images; halves need 4"
+    assert few.status["fid"] == "computed"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,15 @@ def test_frechet_floor_is_bias_that_falls_with_more_images():
     assert floors[0] > 2 * floors[1] > 4 * floors[2] > 0
 
 
+def test_frechet_floor_keeps_crops_of_a_photograph_in_one_half():
+    photographs = features(5, n=24, d=50)
+    crops = np.repeat(photographs, 4, axis=0) + 0.01 * features(6, n=96, d=50)
+    owners = np.repeat(np.arange(24), 4)
+    floor = frechet.frechet_floor(photographs)
+    assert frechet.frechet_floor(crops, photographs=owners) == pytest.approx(floor, rel=0.1)
+    assert frechet.frechet_floor(crops) < 0.5 * floor  # of halves that hold the same photographs
+
+
 def kernel_by_loops(references, metamers, rows):
     """Return the estimate over all pairs of different images of a resample."""
     d = references.shape[1]

@@ -195,7 +195,25 @@ def test_fid_and_kid_are_distances_of_the_features_of_torchmetrics(cache, metame
     assert found["kid"] == pytest.approx(frechet.kernel_distance(*reversed(features)), rel=1e-4)
 
 
-def test_clip_iqa_is_that_of_openais_network(cache, metamers, references):
+PROMPTS = {
+    "clip_iqa": ("Good photo.", "Bad photo."),
+    "clip_iqa_natural": ("Natural photo.", "Synthetic photo."),
+    "clip_iqa_real": ("Real photo.", "Abstract photo."),
+    "clip_iqa_noisiness": ("Clean photo.", "Noisy photo."),
+}
+
+
+def test_prompts_are_pairs_of_torchmetrics():
+    from torchmetrics.functional.multimodal.clip_iqa import _PROMPTS
+
+    named = {name.removeprefix("clip_iqa_"): pair for name, pair in PROMPTS.items()}
+    assert named.pop("clip_iqa") == _PROMPTS["quality"]
+    assert named.items() <= _PROMPTS.items()
+    assert set(learned.CLIP_WORDS) == set(PROMPTS)
+
+
+@pytest.mark.parametrize("name", PROMPTS)
+def test_clip_iqa_is_that_of_openais_network(cache, metamers, references, name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pkg_resources, torch.jit
         import clip
@@ -203,7 +221,7 @@ def test_clip_iqa_is_that_of_openais_network(cache, metamers, references):
 
         state = torch.jit.load(str(cache / WEIGHTS["clip_rn50"].file)).state_dict()
         network = build_model(state).float()
-        tokens = clip.tokenize(["Good photo.", "Bad photo."])
+        tokens = clip.tokenize([*PROMPTS[name]])
     mean = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]
     std = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
     with torch.inference_mode():
@@ -212,7 +230,9 @@ def test_clip_iqa_is_that_of_openais_network(cache, metamers, references):
         text = network.encode_text(tokens)
         image, text = (v / v.norm(dim=1, keepdim=True) for v in (image, text))
         expected = (network.logit_scale.exp() * image @ text.T).softmax(dim=1)[:, 0]
-        found = learned.clip_iqa(cache / WEIGHTS["clip_rn50"].file)(metamers, references)
+        metrics = learned.clip_iqa(cache / WEIGHTS["clip_rn50"].file)
+        metrics[name](references, references)  # another batch before
+        found = metrics[name](metamers, references)
     assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
     assert found.std() > 0
 
@@ -226,7 +246,7 @@ def test_clip_iqa_neither_reads_nor_writes_the_home_folder(cache, monkeypatch, t
 def test_metrics_whose_files_are_in_the_cache_are_computed(cache, rows, metamers, references):
     tools = compute.instruments(cache, weights=rows)
     found = compute.measure(metamers, references, IDS, tools).set_index("measure")
-    for name in ("lpips", "clip_iqa", "fid", "kid"):
+    for name in ("lpips", *PROMPTS, "fid", "kid"):
         assert set(found.status[[name]]) == {"computed"}
     assert tools.missing == {}
 
@@ -241,7 +261,7 @@ def test_only_the_missing_are_missing(cache, rows, tmp_path):
     (tmp_path / file).symlink_to(cache / file)
     tools = compute.instruments(tmp_path, weights=rows)
     assert "lpips" in tools.metrics
-    assert set(tools.missing) == {"fid", "kid", "clip_iqa"}
+    assert set(tools.missing) == {"fid", "fid_floor", "kid", *PROMPTS}
 
 
 class Evil:
@@ -308,6 +328,7 @@ def test_a_classifier_gives_layers_by_depth_and_distances_in_its_last(metamers, 
     assert found.value["frechet_grey"] == pytest.approx(distance, rel=1e-4)
     kernel = frechet.kernel_distance(*reversed(means))
     assert found.value["kid_grey"] == pytest.approx(kernel, rel=1e-4)
+    assert found.status["floor_grey"] == "not computed: 3 images; halves need 4"
     assert found.value["perceptual_grey"].min() > 0
     assert set(found.status[["frechet_grey", "perceptual_grey"]]) == {"computed"}
 

@@ -86,6 +86,12 @@ def test_an_unknown_measure_is_refused(name):
         registry.card(name)
 
 
+def test_floor_of_a_distance_is_named_after_it():
+    assert registry.floor_of("fid") == "fid_floor"
+    assert registry.card(registry.floor_of("frechet_vgg19")).name == "floor_vgg19"
+    assert registry.floor_of("kid_vgg19") == registry.floor_of("ssim") == ""
+
+
 def test_cards_are_read_without_torch():
     code = "import sys, metamers.evaluation.metrics.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

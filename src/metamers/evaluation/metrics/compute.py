@@ -28,7 +28,8 @@ COMPUTED = "computed"
 SMALLEST_WITH_INTERVAL = 4  # photographs
 Row = dict[str, str | float | None]
 Values = dict[str, list[float]]
-Sets = dict[tuple[str, str], list[Tensor]]
+Sets = dict[tuple[str, str, str], list[Tensor]]
+"""Features of metamers and references, by the names of the two distances and the floor."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class MetricSuite:
         Metrics of an image and its reference, by name.
     layers
         Classifiers, by name: images -> activations of some layers. A classifier c gives
-        ``perceptual_c`` and, from its last layer averaged over space, ``frechet_c`` and
-        ``kid_c``.
+        ``perceptual_c`` and, from its last layer averaged over space, ``frechet_c``, ``kid_c`` and
+        ``floor_c``.
     inception
         Images -> features of FID and KID; None: they are not computed.
     missing
@@ -90,7 +91,7 @@ def instruments(
     if alexnet := files["alexnet"]:
         metrics["lpips"] = learned.lpips(alexnet, device)
     if clip := files["clip_rn50"]:
-        metrics["clip_iqa"] = learned.clip_iqa(clip, device)
+        metrics |= learned.clip_iqa(clip, device)
     if path := files["inception"]:
         inception = learned.inception(path, device)
     missing = {
@@ -182,10 +183,10 @@ def _look(tools: MetricSuite, pair: tuple[Tensor, Tensor], values: Values, sets:
         seen = [layers(images) for images in pair]
         values[f"perceptual_{name}"] += learned.perceptual_distance(*seen).tolist()
         last = [learned.pooled(activations[-1]) for activations in seen]
-        sets[f"frechet_{name}", f"kid_{name}"].append(torch.stack(last).cpu())
+        sets[f"frechet_{name}", f"kid_{name}", f"floor_{name}"].append(torch.stack(last).cpu())
     if tools.inception:
         last = [tools.inception(images) for images in pair]
-        sets["fid", "kid"].append(torch.stack(last).cpu())
+        sets["fid", "kid", "fid_floor"].append(torch.stack(last).cpu())
 
 
 def pixels(images: Tensor, name: str) -> Tensor:
@@ -217,7 +218,9 @@ def _too_small(images: Tensor) -> dict[str, str]:
     return {"vif": f"not computed: images of {side} pixels; VIF needs {VIF_SMALLEST_SIDE} or more"}
 
 
-def _set_rows(names: tuple[str, str], features: Tensor, photographs: NDArray[np.intp]) -> list[Row]:
+def _set_rows(
+    names: tuple[str, str, str], features: Tensor, photographs: NDArray[np.intp]
+) -> list[Row]:
     """Return the distances between the sets; features are (metamers and references, n, d)."""
     metamers, references = features.numpy()
     number = int(photographs.max()) + 1
@@ -228,14 +231,19 @@ def _set_rows(names: tuple[str, str], features: Tensor, photographs: NDArray[np.
         frechet.frechet_distance(*sets),
         frechet.kernel_distance(*sets, photographs=photographs),
     )
-    rows = [_row(None, name, value) for name, value in zip(names, values, strict=True)]
+    rows = [_row(None, name, value) for name, value in zip(names[:2], values, strict=True)]
     if number < SMALLEST_WITH_INTERVAL:
-        return rows
+        few = f"not computed: {number} images; halves need {SMALLEST_WITH_INTERVAL}"
+        return [*rows, _row(None, names[2], math.nan, few)]
+    floor = _row(None, names[2], frechet.frechet_floor(references, photographs=photographs))
     ends = (
         frechet.frechet_interval(*sets, photographs=photographs),
         frechet.kernel_distance_interval(*sets, photographs=photographs),
     )
-    return [row | {"low": e[0], "high": e[1]} for row, e in zip(rows, ends, strict=True)]
+    return [
+        *(row | {"low": e[0], "high": e[1]} for row, e in zip(rows, ends, strict=True)),
+        floor,
+    ]
 
 
 def _row(image: str | None, name: str, value: float, status: str | None = None) -> Row:

@@ -42,22 +42,37 @@ def frechet_distance(first: ArrayLike, second: ArrayLike) -> float:
     return max(0.0, float(shift + spread - 2 * shared))
 
 
-def frechet_floor(references: ArrayLike, *, splits: int = 10, seed: int = 0) -> float:
+def frechet_floor(
+    references: ArrayLike,
+    *,
+    photographs: ArrayLike | None = None,
+    splits: int = 10,
+    seed: int = 0,
+) -> float:
     """Return the Fréchet distance of random halves of one set, averaged over splits.
 
     What the bias alone gives at half the number of images; the truth is 0.
+
+    Parameters
+    ----------
+    references
+        Features, shape (n, features).
+    photographs
+        As for `frechet_interval`: the crops of one stay in one half.
+    splits
+        Number of pairs of halves.
+    seed
+        Of the halves.
     """
     features = _features(references)
-    half = len(features) // 2
+    owners, number = _owners(photographs, len(features))
+    half = number // 2
     if half < 2:
-        raise ValueError(f"{len(features)} rows of features have no halves; at least 4 are needed")
+        raise ValueError(f"{number} images have no halves; at least 4 are needed")
     generator = np.random.default_rng(seed)
-    orders = [generator.permutation(len(features)) for _ in range(splits)]
-    return float(
-        np.mean(
-            [frechet_distance(features[o[:half]], features[o[half : 2 * half]]) for o in orders]
-        )
-    )
+    orders = [generator.permutation(number) for _ in range(splits)]
+    halves = [[np.isin(owners, o[:half]), np.isin(owners, o[half : 2 * half])] for o in orders]
+    return float(np.mean([frechet_distance(features[a], features[b]) for a, b in halves]))
 
 
 def frechet_interval(

@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -34,8 +35,17 @@ Layers = Callable[[Tensor], Sequence[Tensor]]
 DEPTHS = (0.2, 0.4, 0.6, 0.8, 1.0)
 """Depths of the layers of the unweighted perceptual distance, as many as LPIPS has."""
 
-CLIP_TOKENS = ((49406, 886, 1125, 269, 49407), (49406, 2103, 1125, 269, 49407))
-"""'Good photo.' and 'Bad photo.' in CLIP's vocabulary, between its start and end."""
+CLIP_WORDS = {
+    "clip_iqa": (886, 2103),
+    "clip_iqa_natural": (3288, 19917),
+    "clip_iqa_real": (1532, 10197),
+    "clip_iqa_noisiness": (3772, 33495),
+}
+"""Good and Bad, Natural and Synthetic, Real and Abstract, Clean and Noisy, in CLIP's vocabulary.
+
+The prompts are '<word> photo.', four of torchmetrics' pairs, under its names.
+"""
+CLIP_PROMPT = (49406, 0, 1125, 269, 49407)  # start, the word, 'photo', '.', end
 CLIP_CONTEXT = 77  # tokens, padded with 0
 
 
@@ -77,17 +87,19 @@ def lpips(alexnet: Path, device: str | torch.device = "cpu") -> ImageMetric:
     return distance
 
 
-def clip_iqa(clip_rn50: Path, device: str | torch.device = "cpu") -> ImageMetric:
-    """Return CLIP-IQA with a CLIP ResNet-50 archive: metamers, references -> (n,).
+def clip_iqa(clip_rn50: Path, device: str | torch.device = "cpu") -> dict[str, ImageMetric]:
+    """Return CLIP-IQA by several pairs of prompts, by name: metamers, references -> (n,).
 
-    piq's class, for which `clip_rn50` is laid out as its cache; references are not looked at.
-    The paper names other prompts as examples ('natural', 'bright'), and not which it used.
+    piq's class with a CLIP ResNet-50 archive, `clip_rn50`, which is laid out as its cache;
+    references are not looked at. All pairs share one look at a batch. The paper names some prompts
+    as examples ('natural', 'bright'), and not which it used.
     """
     from piq import CLIPIQA
 
-    tokens = torch.zeros(len(CLIP_TOKENS), CLIP_CONTEXT, dtype=torch.int32)
-    for row, prompt in zip(tokens, CLIP_TOKENS, strict=True):
-        row[: len(prompt)] = torch.tensor(prompt)
+    words = [word for pair in CLIP_WORDS.values() for word in pair]
+    tokens = torch.zeros(len(words), CLIP_CONTEXT, dtype=torch.int32)
+    tokens[:, : len(CLIP_PROMPT)] = torch.tensor(CLIP_PROMPT, dtype=torch.int32)
+    tokens[:, 1] = torch.tensor(words, dtype=torch.int32)
     with tempfile.TemporaryDirectory() as home, warnings.catch_warnings():
         cache = Path(home) / ".cache" / "clip"
         cache.mkdir(parents=True)
@@ -98,11 +110,14 @@ def clip_iqa(clip_rn50: Path, device: str | torch.device = "cpu") -> ImageMetric
         with _environment("HOME", home):
             metric = CLIPIQA(data_range=1.0)
     metric = metric.to(device)
+    seen: list[Tensor] = []  # the last batch, and its scores
 
-    def score(metamers: Tensor, references: Tensor) -> Tensor:
-        return metric(metamers).reshape(-1)
+    def score(pair: int, metamers: Tensor, references: Tensor) -> Tensor:
+        if not seen or seen[0] is not metamers:
+            seen[:] = [metamers, metric(metamers).reshape(len(metamers), -1)]
+        return seen[1][:, pair]
 
-    return score
+    return {name: partial(score, pair) for pair, name in enumerate(CLIP_WORDS)}
 
 
 def inception(weights: Path, device: str | torch.device = "cpu") -> Features:

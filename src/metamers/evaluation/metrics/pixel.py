@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from metamers.evaluation.metrics import spectrum
+
 VIF_SMALLEST_SIDE = 41  # pixels; four scales of windows
 UNDEFINED = {
     "vif": "undefined: the reference is constant",
@@ -20,6 +22,9 @@ UNDEFINED = {
     "rase": "undefined: the reference is black",
     "rase_windowed": "undefined: the reference has a black window",
     "tv_ratio": "undefined: the reference or the metamer is constant",
+    "spectral_slope": "undefined: the metamer is constant",
+    "slope_difference": "undefined: the reference or the metamer is constant",
+    "checkerboard": "undefined: the metamer is constant, or below 8 pixels",
 }
 
 Metric = Callable[[Tensor, Tensor], Tensor]
@@ -113,5 +118,8 @@ METRICS: Mapping[str, Metric] = {
     "scc_ceiling": scc_ceiling,
     "tv": tv,
     "tv_ratio": tv_ratio,
+    "spectral_slope": spectrum.slope,
+    "slope_difference": spectrum.slope_difference,
+    "checkerboard": spectrum.checkerboard,
 }
 """Metrics of an image and its reference that need no weights."""

@@ -196,6 +196,37 @@ _CARDS = (
         "Wang et al. 2023",
         "clip_rn50",
     ),
+    *(
+        MetricSpec(
+            f"clip_iqa_{name}",
+            f"CLIP-IQA, {name}",
+            "up",
+            "",
+            "0 to 1",
+            True,
+            f"as CLIP-IQA, of '{good} photo.' against '{bad} photo.'; prompts of torchmetrics",
+            "piq",
+            "Wang et al. 2023",
+            "clip_rn50",
+        )
+        for name, good, bad in (
+            ("natural", "Natural", "Synthetic"),
+            ("real", "Real", "Abstract"),
+            ("noisiness", "Clean", "Noisy"),
+        )
+    ),
+    MetricSpec(
+        "fid_floor",
+        "FID of halves of the references",
+        "neither",
+        "",
+        "0 to infinity; what bias alone gives at half the number of images",
+        False,
+        "FID of random halves of the references, photographs whole, mean of 10",
+        "as FID",
+        "this project's",
+        "inception",
+    ),
     MetricSpec(
         "kid",
         "KID",
@@ -242,6 +273,41 @@ _CARDS = (
         _TORCHMETRICS,
         "this project's",
     ),
+    MetricSpec(
+        "spectral_slope",
+        "Spectral slope",
+        "neither",
+        "",
+        "about -4 to 1; photographs have about -2, white noise has 0",
+        True,
+        "slope of log power against log frequency, grey, Hann window, from 2 cycles per image to "
+        "half the pixels, each octave counting alike",
+        _OWN,
+        "Field 1987",
+    ),
+    MetricSpec(
+        "slope_difference",
+        "Difference of spectral slopes",
+        "down",
+        "",
+        "0 to infinity",
+        True,
+        "absolute difference of the spectral slopes of metamer and reference",
+        _OWN,
+        "this project's",
+    ),
+    MetricSpec(
+        "checkerboard",
+        "Checkerboard",
+        "down",
+        "dB",
+        "about 0 without a pattern; no upper end; a period of 16 needs 64 pixels a side",
+        True,
+        "power at the frequencies of patterns that repeat after 2, 4, 8 and 16 pixels both ways, "
+        "off the axes, over that of frequencies two steps away; mean of ratios, periods alike",
+        _OWN,
+        "this project's; the patterns: Odena et al. 2016",
+    ),
 )
 
 
@@ -279,6 +345,18 @@ def feature_cards(network: str, label: str) -> tuple[MetricSpec, ...]:
             "Binkowski et al. 2018, with another network",
         ),
         MetricSpec(
+            f"floor_{network}",
+            f"Fréchet distance of halves of the references ({label})",
+            "neither",
+            "",
+            "0 to infinity; what bias alone gives at half the number of images",
+            False,
+            f"Fréchet distance in features of {label} of random halves of the references, "
+            "photographs whole, mean of 10",
+            _OWN,
+            "this project's",
+        ),
+        MetricSpec(
             f"perceptual_{network}",
             f"Unweighted perceptual distance ({label})",
             "down",
@@ -297,6 +375,14 @@ MEASURES = {
     for card in (*_CARDS, *feature_cards("efficientnet_lite0", "EfficientNet-Lite0"))
 }
 """Every measure of an image or a set of images, by name."""
+
+
+def floor_of(name: str) -> str:
+    """Return the name of the measure that is the floor of a Fréchet distance, or an empty one."""
+    if name == "fid":
+        return "fid_floor"
+    kind, _, network = name.partition("_")
+    return f"floor_{network}" if kind == "frechet" else ""
 
 
 def takes_a_classifier(name: str) -> bool:

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 WIDENING = 4  # an area's bottleneck is four times as wide as what it passes on
 
 
-def cornet_s(classes: int = 1000) -> nn.Sequential:
+def cornet_s() -> nn.Sequential:
     """Return CORnet-S with fresh weights: four areas, then a linear decoder.
 
-    Takes normalised images, ``(n, 3, side, side)``, and returns logits, ``(n, classes)``. The
+    Takes normalised images, ``(n, 3, side, side)``, and returns logits, ``(n, 1000)``. The
     output of the modules ``V1``, ``V2``, ``V4`` and ``IT`` is their area's last time step.
     """
     return nn.Sequential(
@@ -26,7 +26,7 @@ def cornet_s(classes: int = 1000) -> nn.Sequential:
             V2=RecurrentArea(64, 128, steps=2),
             V4=RecurrentArea(128, 256, steps=4),
             IT=RecurrentArea(256, 512, steps=2),
-            decoder=_decoder(512, classes),
+            decoder=_decoder(512, 1000),
         )
     )
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 from metamers import files
 from metamers.models.weights import verification
 
+_INSTALLED = ("site-packages", "dist-packages")
 
-def of(row: Mapping[str, Any], cache: Path) -> dict[str, str | None]:
+
+def hashes_of(row: Mapping[str, Any], cache: Path) -> dict[str, str | None]:
     """Return the sha256 of a row's local weights, and of its own code, of those that it has.
 
     Parameters
@@ -25,18 +29,75 @@ def of(row: Mapping[str, Any], cache: Path) -> dict[str, str | None]:
 
     Returns
     -------
-    ``sha256`` for weights of source ``local``, ``code`` for an architecture of `import:`; None
-    where there is no such file. Code is that of the named module alone: what it imports in turn
-    is not looked at.
+    ``sha256`` for weights of source ``local``, and of source ``factory`` with a path; ``code`` for
+    an architecture of `import:` (`code_of`); None where there is no such file.
     """
     found: dict[str, str | None] = {}
-    if row["weights"]["source"] == "local":
-        found["sha256"] = _sha256(Path(row["weights"]["path"]).expanduser(), cache)
+    weights = row["weights"]
+    if weights["source"] in ("local", "factory") and "path" in weights:
+        found["sha256"] = _sha256(Path(weights["path"]).expanduser(), cache)
     library, _, identifier = row["architecture"].partition(":")
     if library == "import":
-        path = module_file(identifier.partition(":")[0])
-        found["code"] = files.sha256_of(path) if path else None
+        found["code"] = code_of(identifier.partition(":")[0])
     return found
+
+
+def code_of(name: str) -> str | None:
+    """Return the sha256 of a module's code and of the user's own code that it imports.
+
+    Own code is what lies in the folder from which the module is imported. Of an installed package
+    it is the module alone: there the environment decides. Imports are read, not run; what
+    ``importlib`` would import is not seen.
+
+    Returns
+    -------
+    None if there is no such module.
+    """
+    first = module_file(name)
+    if first is None:
+        return None
+    root = first.parents[name.count(".") + (first.name == "__init__.py")]
+    found, waiting = {name: first}, [name]
+    if root.name in _INSTALLED:
+        waiting = []
+    while waiting:
+        for imported in _imports(waiting.pop(), found):
+            path = _file_in(root, imported) if imported not in found else None
+            if path:
+                found[imported] = path
+                waiting.append(imported)
+    if len(found) == 1:
+        return files.sha256_of(first)
+    lines = [f"{module} {files.sha256_of(found[module])}\n" for module in sorted(found)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _file_in(root: Path, name: str) -> Path | None:
+    path = root.joinpath(*name.split("."))
+    return next((f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()), None)
+
+
+def _imports(name: str, places: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the names of what a module imports, and of the packages around it; all may be none."""
+    path = places[name]
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    try:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+    except (SyntaxError, ValueError):  # the import itself will say so
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            around = package[: len(package) - node.level + 1] if node.level else []
+            base = [*around, *filter(None, [node.module])]
+            names = [
+                ".".join([*base, *further]) for further in ([], *([a.name] for a in node.names))
+            ]
+        else:
+            continue
+        for steps in (module.split(".") for module in names):
+            yield from (".".join(steps[:end]) for end in range(1, len(steps) + 1))
 
 
 def module_file(name: str) -> Path | None:

@@ -48,7 +48,8 @@ class WeightsRow:
     file
         Name in the cache, of one model only.
     path
-        Place inside the package or archive, or the path of a local file.
+        Place inside the package or archive, or the path of a local file, or of the one that the
+        factory loads.
     size, size_about
         Bytes: exact (checked; 0: unknown), and about (only shown).
     sha256, sha256_prefix
