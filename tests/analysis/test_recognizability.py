@@ -124,6 +124,14 @@ def test_gain_is_over_evaluators_held_out_for_both(judged):
     assert late.loc["one", ["ensemble", "single"]].tolist() == pytest.approx([0.3, 0.05])
 
 
+def test_judge_without_training_gives_no_gain(judged):
+    untrained = judged.assign(trained=judged["evaluator"] != "d")
+    rows = recognizability.ensemble_gain(untrained, MAIN, MEMBERS)
+    only = recognizability.ensemble_gain(judged[judged["evaluator"] != "d"], MAIN, MEMBERS)
+    assert set(rows["n_evaluators"]) == {1}
+    pd.testing.assert_frame_equal(rows, only)
+
+
 def test_gain_compares_each_image_with_itself():
     # The same half of the images is recognised by both: no difference, but 10 images alone.
     judged = recognition(of_all(["pair", "one"]), MEMBERS)

@@ -148,7 +148,7 @@ def ensemble_gain(
 ) -> pd.DataFrame:
     """Return how much more an ensemble's metamers are recognised than a single model's.
 
-    Each image and each evaluator that is held out for both is compared with itself; the
+    Each image and each trained evaluator that is held out for both is compared with itself; the
     interval resamples both. An ensemble is compared with each single model of the experiment,
     and with the mean of those that are its own members (`against` is then ``members``).
 
@@ -236,7 +236,7 @@ def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, 
 def _gain(
     ensemble: RecognitionMatrix, singles: Sequence[RecognitionMatrix], seed: int
 ) -> dict[str, Any]:
-    evaluators, difference = contrast(ensemble, singles)
+    evaluators, difference = contrast(ensemble, singles, "trained")
     if not evaluators:
         return {}
     low, high = bootstrap.crossed_change_interval(difference, np.random.default_rng(seed))

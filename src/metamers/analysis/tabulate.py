@@ -211,7 +211,7 @@ def verdict_counts(found: pd.DataFrame) -> pd.DataFrame:
 def _evidence(folder: Path) -> dict[str, pd.DataFrame]:
     if not (folder / "recognition.parquet").exists():
         raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
-    names = ("recognition", "image_success", *EVIDENCE)
+    names = ("recognition", "image_success", "optimisation", *EVIDENCE)
     paths = {name: folder / f"{name}.parquet" for name in names}
     return {
         name: tables.read(tables.TABLES[name], path, categories=True)

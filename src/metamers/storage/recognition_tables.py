@@ -156,7 +156,7 @@ ENSEMBLE_GAIN = Table(
             RULE,
             LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
-            column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
+            column("n_evaluators", pa.int32(), "trained evaluators held out for all sets compared"),
             column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
             column("single", pa.float64(), "recognizability of the single sets", unit="0..1"),
             column("difference", pa.float64(), "ensemble less single", unit="-1..1"),
@@ -212,7 +212,7 @@ IMAGE_METRICS_BY_SET = Table(
 EQUAL_LOSS = Table(
     "equal_loss",
     "How model sets' metamers are recognised at equal loss: of images that all sets of the "
-    "experiment brought to the target, by evaluators that are held out from all of them.",
+    "experiment brought to the target, by trained evaluators that are held out from all of them.",
     pa.schema(
         [
             EXPERIMENT,
