@@ -1,5 +1,7 @@
 """Each claim is decided by its interval, or says why there is none."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from judged import recognition
@@ -99,6 +101,38 @@ def test_frame_with_metamers_is_the_declared_table(tmp_path):
     path = tmp_path / "claims.parquet"
     tables.write(result_tables.CLAIMS, judged[result_tables.CLAIMS.schema.names], path)
     assert tables.read(result_tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+
+
+def at_equal_loss(reached):
+    """Return effects of a run of kind equal_loss; ``reached`` is of model set and image."""
+    run = evidence(SHARES)
+    main = run.plan.config["experiments"]["main"] | {"kind": "equal_loss"}
+    config = run.plan.config | {"experiments": {"matched": main}}
+    plan = replace(run.plan, config=config)
+    judged = recognition({c: dict.fromkeys(MODELS, 0.5) for c in plan.conditions}, SETS, 40)
+    first = judged["image_id"] < "image020"  # the ensemble's are recognised there alone
+    alone = judged["model_set"] == "single"
+    judged["recognised"] = (judged["model_set"] == "cnn") & first | alone & ~first
+    rows = [
+        c.columns() | {"image_id": f"image{k:03d}", "model": m, "reached": reached(c.model_set, k)}
+        for c in plan.conditions
+        for k in range(40)
+        for m in plan.model_sets[c.model_set]
+    ]
+    found = {"recognition": judged, "optimisation": pd.DataFrame(rows)}
+    return [
+        claim_effects.gain_at_equal_loss(RunResults.of(plan, run.zoo, tables))
+        for tables in (found, {"recognition": judged})
+    ]
+
+
+def test_gain_at_equal_loss_is_of_images_that_all_brought_there():
+    (found, without) = at_equal_loss(lambda name, k: name == "single" or k < 10)
+    assert found.value == pytest.approx(1)
+    assert found.n.endswith("10 images")
+    assert without == "no experiment of kind 'equal_loss'; config/equal_loss.yaml has one"
+    (every, _) = at_equal_loss(lambda name, k: True)
+    assert every.value == pytest.approx(0)
 
 
 def test_control_enters_no_effect(run):
@@ -297,6 +331,7 @@ def test_full_run_confirms_what_it_shows(run):
     judged = verdicts.judge(run).set_index("claim")
     assert judged["verdict"].to_dict() == {
         "ensembles transfer better": "confirmed",
+        "ensembles transfer better at equal loss": verdicts.UNTESTABLE,
         "CNN ensembles transfer better": "confirmed",
         "transformer ensembles transfer better": verdicts.UNTESTABLE,
         "transformers gain less": verdicts.UNTESTABLE,

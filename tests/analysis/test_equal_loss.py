@@ -42,6 +42,13 @@ def test_judges_are_held_out_from_all_sets_and_images_reached_by_all():
     np.testing.assert_allclose(found["loss"], 0.1)
 
 
+def test_judge_without_training_does_not_count():
+    shares = {key: given | {"random": 1.0} for key, given in SHARES.items()}
+    found = equal_loss(recognition(shares, MEMBERS), optimisation(), EXPERIMENTS)
+    assert list(found["n_evaluators"]) == [2, 2]
+    assert list(found["recognizability"]) == [0.5, 1.0]
+
+
 def test_difference_is_that_of_the_shares():
     found = equal_loss(recognition(SHARES, MEMBERS), optimisation(), EXPERIMENTS)
     first, second = found.to_dict("records")

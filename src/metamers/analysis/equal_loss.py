@@ -30,7 +30,8 @@ def equal_loss(
     """Return how model sets' metamers are recognised at one loss, beside the first set's.
 
     The images are those that all sets of the experiment brought to the target at a stage (of
-    crops: of photographs all of whose crops were), the judges those that are held out from all.
+    crops: of photographs all of whose crops were), the judges those trained models that are
+    held out from all.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def _shares(
     """Return the share that is recognised, and how much more than of the first set's metamers."""
     if not found:
         return {"n_evaluators": 0}
-    judges = np.logical_and.reduce([cell.held_out for cell in found.values()])
+    judges = np.logical_and.reduce([cell.of("trained") for cell in found.values()])
     mine, first = (found[each].recognised[judges].astype(np.float64) for each in (one, sets[0]))
     if not judges.any():
         return {"n_evaluators": 0}

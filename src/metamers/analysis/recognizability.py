@@ -58,6 +58,7 @@ def by_set(
     experiments: Experiments,
     seed: int = 0,
     successes: pd.DataFrame | None = None,
+    families: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
@@ -70,6 +71,9 @@ def by_set(
     successes
         What `metamers.analysis.success.successful` returned, for the means over images that
         are metamers.
+    families
+        Family of each evaluator, for the means in which families count alike; without it there
+        are none.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def by_set(
         {"experiment": name, "group": group}
         | cell.columns()
         | mean_over(cell, group, seed)
+        | _balanced(cell, group, families, seed)
         | of_successful.columns(cell, group, seed)
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
@@ -148,7 +153,7 @@ def ensemble_gain(
 ) -> pd.DataFrame:
     """Return how much more an ensemble's metamers are recognised than a single model's.
 
-    Each image and each evaluator that is held out for both is compared with itself; the
+    Each image and each trained evaluator that is held out for both is compared with itself; the
     interval resamples both. An ensemble is compared with each single model of the experiment,
     and with the mean of those that are its own members (`against` is then ``members``).
 
@@ -202,6 +207,22 @@ def mean_over(cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
     }
 
 
+def _balanced(
+    cell: RecognitionMatrix, group: str, families: Mapping[str, str] | None, seed: int
+) -> dict[str, Any]:
+    """Return the columns ``n_families`` to ``family_high`` of a cell."""
+    if families is None:
+        return {"n_families": None}
+    part = cell.part(group)
+    found = bootstrap.pooled([part], np.random.default_rng(seed), families=families)
+    return {
+        "n_families": len({families[name] for name in part[0]}),
+        "family_mean": found.mean,
+        "family_low": found.low,
+        "family_high": found.high,
+    }
+
+
 def _frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=table.schema.names)
 
@@ -236,7 +257,7 @@ def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, 
 def _gain(
     ensemble: RecognitionMatrix, singles: Sequence[RecognitionMatrix], seed: int
 ) -> dict[str, Any]:
-    evaluators, difference = contrast(ensemble, singles)
+    evaluators, difference = contrast(ensemble, singles, "trained")
     if not evaluators:
         return {}
     low, high = bootstrap.crossed_change_interval(difference, np.random.default_rng(seed))

@@ -63,7 +63,9 @@ class RunResults:
     recognised
         Cells of the first experiment of each kind, by the primary rule and of trained evaluators:
         a network with random weights that answers one class to all images would recognise them
-        all. Controls (`Plan.controls`) are left out.
+        all. Controls (`Plan.controls`) are left out. Of kind ``equal_loss``, images that a set
+        did not bring to the target are empty; there are no cells without the table
+        ``optimisation``.
     group
         Evaluators that judge contrasts: a group of `GROUPS`.
     image_metrics, mixed_regression, power, similarity, mixed_sets
@@ -115,10 +117,13 @@ class RunResults:
             judged = of_metamers(judged, found["image_success"])
         chosen = cells(judged, selected=images == "right")
         conditions = {kind: plan.contrasted[n] for kind, n in plan.first_of_kinds.items()}
+        recognised = dict(select(chosen, conditions)) if chosen else {}
+        if matched := recognised.pop("equal_loss", None):
+            recognised |= _at_target(judged, matched, found.get("optimisation"), images)
         return cls(
             plan,
             zoo,
-            dict(select(chosen, conditions)) if chosen else {},
+            recognised,
             "unrelated" if judges == "unrelated" else "held_out",
             *(found.get(name, pd.DataFrame()) for name in EVIDENCE),
         )
@@ -172,6 +177,25 @@ def of_metamers(recognition: pd.DataFrame, image_success: pd.DataFrame) -> pd.Da
     are = pd.MultiIndex.from_frame(recognition[image]).isin(succeeded.index[succeeded])
     recognised = recognition["recognised"].astype(np.float32)
     return recognition.assign(recognised=recognised.where(are))
+
+
+def _at_target(
+    judged: pd.DataFrame,
+    matched: Sequence[RecognitionMatrix],
+    optimisation: pd.DataFrame | None,
+    images: str,
+) -> dict[str, list[RecognitionMatrix]]:
+    """Return the cells of kind ``equal_loss``, empty where an image did not reach the target."""
+    if optimisation is None:
+        return {}
+    image = [*CONDITION_KEY, "image_id"]
+    of_member = optimisation["reached"].astype("boolean").fillna(False).astype(bool)
+    reached = optimisation.assign(reached=of_member).groupby(image, observed=True)["reached"].all()
+    known = pd.MultiIndex.from_frame(judged[image]).isin(reached.index[reached])
+    recognised = judged["recognised"].astype(np.float32)
+    wanted = {cell.condition: cell for cell in matched}
+    found = cells(judged.assign(recognised=recognised.where(known)), selected=images == "right")
+    return {"equal_loss": [cell for cell in found if cell.condition in wanted]}
 
 
 def pooled(

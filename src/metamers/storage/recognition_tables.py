@@ -36,6 +36,22 @@ SUCCESSFUL = [
     column("high_successful", pa.float64(), "upper end of its 95 % interval", nullable=True),
 ]
 
+BALANCED = [
+    column(
+        "n_families", pa.int32(), "families of the evaluators, as the zoo names them", nullable=True
+    ),
+    column(
+        "family_mean", pa.float64(), "mean in which these count alike", unit="0..1", nullable=True
+    ),
+    column(
+        "family_low",
+        pa.float64(),
+        "lower end of its 95 % interval, which resamples families, too",
+        nullable=True,
+    ),
+    column("family_high", pa.float64(), "upper end of that interval", nullable=True),
+]
+
 RECOGNITION = Table(
     "recognition",
     "Whether an evaluator recognised a metamer, by each rule.",
@@ -111,6 +127,7 @@ RECOGNIZABILITY_BY_SET = Table(
             column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
             LOW,
             HIGH,
+            *BALANCED,
             *SUCCESSFUL,
         ]
     ),
@@ -156,7 +173,7 @@ ENSEMBLE_GAIN = Table(
             RULE,
             LABEL_SPACE,
             column("n_images", pa.int32(), "images"),
-            column("n_evaluators", pa.int32(), "evaluators held out for all sets compared"),
+            column("n_evaluators", pa.int32(), "trained evaluators held out for all sets compared"),
             column("ensemble", pa.float64(), "recognizability of the ensemble", unit="0..1"),
             column("single", pa.float64(), "recognizability of the single sets", unit="0..1"),
             column("difference", pa.float64(), "ensemble less single", unit="-1..1"),
@@ -212,7 +229,7 @@ IMAGE_METRICS_BY_SET = Table(
 EQUAL_LOSS = Table(
     "equal_loss",
     "How model sets' metamers are recognised at equal loss: of images that all sets of the "
-    "experiment brought to the target, by evaluators that are held out from all of them.",
+    "experiment brought to the target, by trained evaluators that are held out from all of them.",
     pa.schema(
         [
             EXPERIMENT,
