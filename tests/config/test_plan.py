@@ -119,6 +119,16 @@ def test_equal_loss_is_compared_and_drawn_of_its_own_conditions(config, zoo_rows
     assert "equal_loss" not in Plan.from_config(config, zoo_rows).tables
 
 
+def test_trunks_are_members_and_judges_of_activations(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "trunks.yaml"), zoo_rows)
+    assert plan.headless == ["mobilenet_v2_trunk", "vit_small_patch14_trunk"]
+    assert plan.members_only == ["vit_small_patch14_trunk"]
+    assert plan.evaluator_groups == {
+        "00-of-01": (*plan.config["evaluators"], "vit_small_patch14_trunk")
+    }
+    assert plan.sets_without_judge == []
+
+
 def test_paper_keeps_its_rule_and_its_fast_twin_differs_in_the_preset_alone(config, zoo_rows):
     paper = overlaid(config, "paper.yaml")
     assert complete(paper["recipes"]["main"]) == complete({"preset": "paper"})
