@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
 from snakemake.utils import min_version
 
+from metamers import snakemake_script
 from metamers.config import validation
 from metamers.config.plan import Condition
 from metamers.preflight import clocks, cluster, inputs
@@ -27,6 +29,8 @@ if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators with a head, so that nobody held out judges them: {plan.sets_without_judge}"
     )
+if set(workflow.output_settings.quiet or ()) & {Quietness.PROGRESS, Quietness.ALL}:
+    snakemake_script.hide_progress()
 if plan.headless:
     logger.info(f"Without a head, so that recognition leaves them out: {plan.headless}")
 CONDITION = Condition.pattern()

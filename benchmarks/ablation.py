@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 
 from metamers import bootstrap
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 CONFIG = cases.ROOT / "config/ablation.yaml"
 GROUPS = {"held_out": "held-out models", "members": "members"}
@@ -44,7 +44,7 @@ def text(folder: Path, config: Mapping[str, Any]) -> str:
                 for part in experiment(found, config, name, axes["recipes"], stage)
             ]
     if agreement.exists():
-        parts.append(cosines(tables.read(tables.GRADIENT_AGREEMENT, agreement)))
+        parts.append(cosines(tables.read(raw_tables.GRADIENT_AGREEMENT, agreement)))
     return "\n\n".join(parts)
 
 

@@ -4,7 +4,7 @@ set -euo pipefail
 
 # The pins below must be these: the line is part of what Snakemake knows the environment by, so
 # that another lock makes another environment. tests/repository/test_environments.py says how to renew it.
-pins_sha256=af8364b93b168c1b1319f3ac8bab5f155c482b166d8178628976c3211a858a7a
+pins_sha256=a2b0429bdfa8e95b067039b46269141208f1a08cacbce2ef032a93056c42eb1d
 
 root=${METAMERS_ROOT:-$PWD}
 lock=$root/requirements.lock

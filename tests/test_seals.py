@@ -11,7 +11,7 @@ from metamers import seals
 from metamers.figures import style
 from metamers.images import references
 from metamers.seals import Record, SealError
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 
 def record(path):
@@ -27,7 +27,7 @@ def written(tmp_path):
     seals.expect({str(path): record(name) for name, path in paths.items()})
     row = {"references": "r", "image_id": "a", "label": 1, "wnid": None, "category": None}
     row |= {"source": "a.jpg", "sha256": "0", "crop": "whole"}
-    tables.write(tables.REFERENCES, pd.DataFrame([row]), paths["t.parquet"])
+    tables.write(raw_tables.REFERENCES, pd.DataFrame([row]), paths["t.parquet"])
     references.save(paths["i.safetensors"], ["a"], np.zeros((1, 3, 4, 4), np.uint8))
     chart = alt.Chart({"values": [{"x": 1}]}).mark_point().properties(width=9, height=9)
     style.save(chart, tmp_path / "c")
@@ -47,7 +47,7 @@ def test_every_format_carries_its_record_in_full(written):
 
 
 def test_sealed_files_are_still_of_their_format(written):
-    assert len(tables.read(tables.REFERENCES, written[".parquet"])) == 1
+    assert len(tables.read(raw_tables.REFERENCES, written[".parquet"])) == 1
     assert references.load(written[".safetensors"])[0] == ["a"]
     assert json.loads(written[".json"].read_text())["model"] == "m"
     with Image.open(written[".png"]) as picture:
@@ -94,8 +94,8 @@ def test_files_of_equal_content_have_equal_bytes(tmp_path):
 
 def test_a_file_of_no_job_is_written_without_record(tmp_path):
     seals.expect({})
-    frame = pd.DataFrame(columns=tables.REFERENCES.schema.names)
-    tables.write(tables.REFERENCES, frame, tmp_path / "t.parquet")
+    frame = pd.DataFrame(columns=raw_tables.REFERENCES.schema.names)
+    tables.write(raw_tables.REFERENCES, frame, tmp_path / "t.parquet")
     assert b"metamers.record" not in pq.read_metadata(tmp_path / "t.parquet").metadata
     with pytest.raises(SealError, match="no seal"):
         seals.opened(tmp_path / "t.parquet")

@@ -8,9 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from metamers import __version__
+
+_HIDDEN = "METAMERS_HIDE_PROGRESS"
+_LINE = (
+    "{desc}: {percentage:.0f}% of {total_fmt} {unit}s, {elapsed} gone, {remaining} left{postfix}"
+)
 
 
 def start_logging(snakemake: Any) -> None:  # noqa: ANN401
@@ -48,19 +53,34 @@ def prepare_torch(threads: int) -> None:
 
 
 @contextmanager
-def progress(total: int, title: str, unit: str = "step") -> Iterator[Any]:
-    """Show a bar in the log, and on the terminal if there is one."""
+def progress(total: int, title: str, unit: str = "step", done: int = 0) -> Iterator[Any]:
+    """Tell how far a job is: its share, time gone and left, and notes.
+
+    A process of its own shows a bar on its terminal. A job of the workflow writes a line every few
+    seconds into its log, and now and then one on the terminal, where other jobs write, too; not if
+    Snakemake is told to be quiet about progress (`hide_progress`).
+
+    Parameters
+    ----------
+    total, done
+        Steps of the whole job, and those that are done before it begins: they took no time.
+    """
     from tqdm import tqdm
 
     bars = [
-        tqdm(total=total, desc=title, unit=unit, file=stream, mininterval=interval, leave=leave)
-        for stream, interval, leave in _streams()
+        tqdm(total=total, initial=done, desc=title, unit=unit, miniters=1, position=0, **look)
+        for look in _looks()
     ]
     try:
         yield _Bars(bars)
     finally:
         for bar in bars:
             bar.close()
+
+
+def hide_progress() -> None:
+    """Let jobs that this process starts say nothing of their progress on the terminal."""
+    os.environ[_HIDDEN] = "yes"
 
 
 class _Bars:
@@ -76,9 +96,32 @@ class _Bars:
             bar.update(count)
 
 
-def _streams() -> list[tuple[Any, float, bool]]:
-    every = 0.5 if sys.stderr.isatty() else 5.0
-    streams: list[tuple[Any, float, bool]] = [(sys.stderr, every, True)]
-    if sys.stderr is not sys.__stderr__ and sys.__stderr__ is not None and sys.__stderr__.isatty():
-        streams.append((sys.__stderr__, 0.5, False))
-    return streams
+class _Lines:
+    """A stream on which each state of a bar is a line of its own, without control characters."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._last = stream, ""
+
+    def write(self, text: str) -> None:
+        line = text.strip()
+        if line and line != self._last:
+            self._stream.write(f"{line}\n")
+            self._last = line
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _looks() -> list[dict[str, Any]]:
+    """Return where progress is told and how, as arguments of a bar."""
+    if sys.stderr.isatty():
+        return [{"file": sys.stderr, "mininterval": 0.5}]
+    looks = [_lines(sys.stderr, 5)]
+    terminal = sys.__stderr__
+    if terminal is not None and sys.stderr is not terminal and _HIDDEN not in os.environ:
+        looks.append(_lines(terminal, 20) | {"delay": 20})  # of short jobs Snakemake says enough
+    return looks
+
+
+def _lines(stream: TextIO, interval: float) -> dict[str, Any]:
+    return {"file": _Lines(stream), "mininterval": interval, "bar_format": _LINE}

@@ -7,7 +7,7 @@ from judged import IMAGES, answered, reference_predictions
 
 from metamers.analysis.chance import chance
 from metamers.images.crops import crop_id
-from metamers.storage import tables
+from metamers.storage import baseline_tables, tables
 
 
 def by_evaluator(frame, space="1000"):
@@ -53,6 +53,6 @@ def test_one_photograph_has_no_chance():
 
 def test_frame_is_the_declared_table(tmp_path):
     found = chance(reference_predictions({"a": [11, 11, 25]}))
-    tables.write(tables.CHANCE, found, tmp_path / "chance.parquet")
-    read = tables.read(tables.CHANCE, tmp_path / "chance.parquet")
+    tables.write(baseline_tables.CHANCE, found, tmp_path / "chance.parquet")
+    read = tables.read(baseline_tables.CHANCE, tmp_path / "chance.parquet")
     pd.testing.assert_series_equal(read["chance"], found["chance"])

@@ -1,5 +1,7 @@
 """Each claim is decided by its interval, or says why there is none."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from judged import recognition
@@ -8,7 +10,8 @@ from judged_runs import EMBEDDED, MODELS, SETS, SHARES, evidence, plan
 from metamers.analysis import claim_effects, claims, claims_page, image_effects, verdicts
 from metamers.analysis.run_results import Effect, RunResults
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 from metamers.storage.provenance import RANDOM_WEIGHTS
 
 
@@ -96,8 +99,57 @@ def test_without_metamers_there_is_no_verdict_of_them():
 def test_frame_with_metamers_is_the_declared_table(tmp_path):
     judged = of_metamers(lambda condition, k: k < 30).reset_index()
     path = tmp_path / "claims.parquet"
-    tables.write(tables.CLAIMS, judged[tables.CLAIMS.schema.names], path)
-    assert tables.read(tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+    tables.write(result_tables.CLAIMS, judged[result_tables.CLAIMS.schema.names], path)
+    assert tables.read(result_tables.CLAIMS, path)["verdict_successful"].notna().sum() > 10
+
+
+def at_equal_loss(reached):
+    """Return effects of a run of kind equal_loss; ``reached`` is of model set and image."""
+    run = evidence(SHARES)
+    main = run.plan.config["experiments"]["main"] | {"kind": "equal_loss"}
+    config = run.plan.config | {"experiments": {"matched": main}}
+    plan = replace(run.plan, config=config)
+    judged = recognition({c: dict.fromkeys(MODELS, 0.5) for c in plan.conditions}, SETS, 40)
+    first = judged["image_id"] < "image020"  # the ensemble's are recognised there alone
+    alone = judged["model_set"] == "single"
+    judged["recognised"] = (judged["model_set"] == "cnn") & first | alone & ~first
+    rows = [
+        c.columns() | {"image_id": f"image{k:03d}", "model": m, "reached": reached(c.model_set, k)}
+        for c in plan.conditions
+        for k in range(40)
+        for m in plan.model_sets[c.model_set]
+    ]
+    found = {"recognition": judged, "optimisation": pd.DataFrame(rows)}
+    return [
+        claim_effects.gain_at_equal_loss(RunResults.of(plan, run.zoo, tables))
+        for tables in (found, {"recognition": judged})
+    ]
+
+
+def test_gain_at_equal_loss_is_of_images_that_all_brought_there():
+    (found, without) = at_equal_loss(lambda name, k: name == "single" or k < 10)
+    assert found.value == pytest.approx(1)
+    assert found.n.endswith("10 images")
+    assert without == "no experiment of kind 'equal_loss'; config/equal_loss.yaml has one"
+    (every, _) = at_equal_loss(lambda name, k: True)
+    assert every.value == pytest.approx(0)
+
+
+def test_control_enters_no_effect(run):
+    shares = SHARES | {("random", stage, "unbounded"): 1.0 for stage in ("early", "late")}
+    with_control = verdicts.judge(evidence(shares, SETS | {"random": ["x1", "x2"]}))
+    effects = ["claim", "effect", "n"]  # other images are drawn where there are more conditions
+    pd.testing.assert_frame_equal(with_control[effects], verdicts.judge(run)[effects])
+
+
+def test_controls_are_on_the_page(run):
+    row = {"model_set": "random", "stage": "late", "bound": "unbounded", "mean": 0.01}
+    row |= {"low": 0.0, "high": 0.03, "n_evaluators": 7, "n_images": 40}
+    page = claims_page.markdown(verdicts.judge(run), {"run": "q"}, controls=pd.DataFrame([row]))
+    assert (
+        "| random | late | unbounded | 0.010 | 0.000 to 0.030 | 7 evaluators, 40 images |" in page
+    )
+    assert "## Controls" not in claims_page.markdown(verdicts.judge(run), {"run": "q"})
 
 
 def metrics(values, status="computed"):
@@ -161,7 +213,7 @@ def test_checkerboard_and_spectra_decide_their_claims():
 def power(sizes, sd=0.02, photographs=400):
     rows = [
         Condition("photographs", "main", "cnn", stage, "unbounded").columns()
-        | {"evaluator": e, "comparison": tables.COMPARISONS[0], "n_images": n, "sd": sd * k}
+        | {"evaluator": e, "comparison": COMPARISONS[0], "n_images": n, "sd": sd * k}
         | {"sd_low": 0.9 * sd * k, "sd_high": 1.3 * sd * k, "mean": 0.5}
         | {"n_total": 400, "n_photographs": photographs}
         for stage in ("early", "late")
@@ -267,7 +319,7 @@ def test_verdict_that_many_claims_make_likely_is_none(run, monkeypatch):
 
 
 def test_page_names_members_whose_metamers_are_none(run):
-    row = dict.fromkeys((*tables.CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
+    row = dict.fromkeys((*CONDITION_KEY, "model"), "x") | {"n_pairs": 2496}
     row |= {"share": 0.35, "kept": 0.4, "beyond_spearman": 1.0, "beyond_snr": 0.9}
     success = pd.DataFrame([row | {"are_metamers": False}, row | {"are_metamers": True}])
     page = claims_page.markdown(verdicts.judge(run), {"run": "quick"}, None, success)
@@ -279,6 +331,7 @@ def test_full_run_confirms_what_it_shows(run):
     judged = verdicts.judge(run).set_index("claim")
     assert judged["verdict"].to_dict() == {
         "ensembles transfer better": "confirmed",
+        "ensembles transfer better at equal loss": verdicts.UNTESTABLE,
         "CNN ensembles transfer better": "confirmed",
         "transformer ensembles transfer better": verdicts.UNTESTABLE,
         "transformers gain less": verdicts.UNTESTABLE,
@@ -344,5 +397,5 @@ def test_page_shows_every_claim_with_its_interval(run):
 
 
 def test_frame_is_the_declared_table(run, tmp_path):
-    tables.write(tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
-    assert len(tables.read(tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)
+    tables.write(result_tables.CLAIMS, verdicts.judge(run), tmp_path / "claims.parquet")
+    assert len(tables.read(result_tables.CLAIMS, tmp_path / "claims.parquet")) == len(claims.CLAIMS)

@@ -6,7 +6,7 @@ import pytest
 from judged import MEMBERS, cells_of, condition, recognition
 
 from metamers.analysis.equal_loss import equal_loss
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 SHARES = {
     condition("one"): {"a": 1.0, "b": 0.5, "c": 0.5, "d": 0.5},
@@ -33,13 +33,20 @@ def optimisation(unreached=(), target=0.2):
 
 def test_judges_are_held_out_from_all_sets_and_images_reached_by_all():
     found = equal_loss(recognition(SHARES, MEMBERS), optimisation([("pair", 3, "b")]), EXPERIMENTS)
-    assert list(found.columns) == tables.EQUAL_LOSS.schema.names
+    assert list(found.columns) == recognition_tables.EQUAL_LOSS.schema.names
     assert list(found["model_set"]) == ["one", "pair"]
     assert list(found["n_evaluators"]) == [2, 2]  # c and d: b is a member of the pair
     assert list(found["n_images"]) == [9, 9]
     assert list(found["reached"]) == [1.0, 0.9]
     assert list(found["evaluations"]) == [10, 20]
     np.testing.assert_allclose(found["loss"], 0.1)
+
+
+def test_judge_without_training_does_not_count():
+    shares = {key: given | {"random": 1.0} for key, given in SHARES.items()}
+    found = equal_loss(recognition(shares, MEMBERS), optimisation(), EXPERIMENTS)
+    assert list(found["n_evaluators"]) == [2, 2]
+    assert list(found["recognizability"]) == [0.5, 1.0]
 
 
 def test_difference_is_that_of_the_shares():
@@ -92,8 +99,8 @@ def test_synthesis_without_a_target_is_refused():
 def test_table_is_written_with_what_it_may_lack(tmp_path):
     none = [("pair", k, "b") for k in range(N)]
     found = equal_loss(recognition(SHARES, MEMBERS), optimisation(none), EXPERIMENTS)
-    tables.write(tables.EQUAL_LOSS, found, tmp_path / "equal_loss.parquet")
-    assert len(tables.read(tables.EQUAL_LOSS, tmp_path / "equal_loss.parquet")) == 2
+    tables.write(recognition_tables.EQUAL_LOSS, found, tmp_path / "equal_loss.parquet")
+    assert len(tables.read(recognition_tables.EQUAL_LOSS, tmp_path / "equal_loss.parquet")) == 2
 
 
 def test_experiments_without_a_target_stand_beside_one_at_equal_loss():

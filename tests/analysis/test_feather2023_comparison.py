@@ -8,7 +8,7 @@ from fixtures import ROOT
 from metamers.analysis import feather2023, feather2023_comparison
 from metamers.config import validation
 from metamers.models import classifier
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
 
 OVERLAY = ROOT / "config/feather2023.yaml"
 ROWS = yaml.safe_load((ROOT / "config/models.yaml").read_text())
@@ -55,7 +55,7 @@ def test_layers_are_modules_of_the_network(name):
 
 
 def test_each_cell_stands_beside_the_runs_by_their_rule(plan, compared, tmp_path):
-    tables.write(tables.PAPER_COMPARISON, compared, tmp_path / "paper_comparison.parquet")
+    tables.write(result_tables.PAPER_COMPARISON, compared, tmp_path / "paper_comparison.parquet")
     cells = compared.set_index(["quantity", "subject"])
     cell = cells.loc[("recognised by vgg_19", "alexnet, relu2_fake_relu")]
     theirs = feather2023.networks().query(

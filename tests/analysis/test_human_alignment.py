@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from metamers.analysis import feather2023, human_alignment
 from metamers.analysis.human_alignment import Answers
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
 
 
 def answers_of(people, networks, layers=3):
@@ -71,7 +71,7 @@ def test_makers_do_not_judge_their_own_metamers():
 
 def test_table_is_as_declared_and_the_same_for_the_same_seed(tmp_path):
     table = human_alignment.human_alignment(0)
-    tables.write(tables.HUMAN_ALIGNMENT, table, tmp_path / "human_alignment.parquet")
+    tables.write(result_tables.HUMAN_ALIGNMENT, table, tmp_path / "human_alignment.parquet")
     assert table.equals(human_alignment.human_alignment(0))
     for name in ("people", "networks"):
         assert table[name].between(table[f"{name}_low"], table[f"{name}_high"]).all()

@@ -6,7 +6,7 @@ import pytest
 from judged_runs import SETS, SHARES, evidence
 
 from metamers.analysis import association_effects, image_effects, level_effects
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 
 def shares(**late):

@@ -14,7 +14,7 @@ from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
 from metamers.config.model_sets import draw_sets
 from metamers.models.weights.row import WeightsRow
 from metamers.models.zoo import ModelSpec, Normalisation
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
 
 N_IMAGES = 200
 
@@ -233,10 +233,14 @@ def test_frames_are_the_declared_tables(strict, tmp_path):
     members, judged, conditions = strict
     frame = mixed_sets(judged, conditions, members)
     zoo = {name: spec(name) for name in "abcd"}
-    tables.write(tables.MIXED_SETS, frame, tmp_path / "sets.parquet")
-    tables.write(tables.DIFFERENCE_IN_MEANS, difference_in_means(frame), tmp_path / "d.parquet")
-    tables.write(tables.MIXED_REGRESSION, regression(frame, zoo), tmp_path / "r.parquet")
-    assert len(tables.read(tables.MIXED_SETS, tmp_path / "sets.parquet")) == len(members) == 14
+    tables.write(result_tables.MIXED_SETS, frame, tmp_path / "sets.parquet")
+    tables.write(
+        result_tables.DIFFERENCE_IN_MEANS, difference_in_means(frame), tmp_path / "d.parquet"
+    )
+    tables.write(result_tables.MIXED_REGRESSION, regression(frame, zoo), tmp_path / "r.parquet")
+    assert (
+        len(tables.read(result_tables.MIXED_SETS, tmp_path / "sets.parquet")) == len(members) == 14
+    )
 
 
 def test_the_papers_shape_without_an_effect_has_no_finding():

@@ -8,7 +8,7 @@ from metamers.analysis import claims_page, multiverse
 from metamers.config.plan import Plan
 from metamers.models.weights.row import WeightsRow
 from metamers.models.zoo import ModelSpec
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
 
 SETS = {"single": ["c1"], "cnn": ["c1", "c2"]}
 MODELS = ("c1", "c2", "e1", "e2", "e3", "e4", "e5", "random")
@@ -144,12 +144,12 @@ def test_grid_counts_each_analysis_once(found):
 
 
 def test_page_shows_where_verdicts_hold(found):
-    judged = pd.DataFrame(columns=tables.CLAIMS.schema.names)
+    judged = pd.DataFrame(columns=result_tables.CLAIMS.schema.names)
     page = claims_page.markdown(judged, {"run": "quick"}, multiverse.grid(found))
     assert f"| {GAIN} | late | 6 | 0 | 6 |" in page
 
 
 def test_frame_is_the_declared_table(found, tmp_path):
     path = tmp_path / "claims_multiverse.parquet"
-    tables.write(tables.CLAIMS_MULTIVERSE, found, path)
-    assert len(tables.read(tables.CLAIMS_MULTIVERSE, path)) == len(found)
+    tables.write(result_tables.CLAIMS_MULTIVERSE, found, path)
+    assert len(tables.read(result_tables.CLAIMS_MULTIVERSE, path)) == len(found)

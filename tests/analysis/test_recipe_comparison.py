@@ -4,7 +4,7 @@ import pytest
 from judged import MEMBERS, cells_of, condition, recognition
 
 from metamers.analysis.recipe_comparison import recipe_effects
-from metamers.storage import tables
+from metamers.storage import recognition_tables
 
 SHARES = {
     condition("pair", recipe="main"): {"a": 1.0, "b": 0.8, "c": 0.5, "d": 0.3},
@@ -22,7 +22,7 @@ def found():
 
 
 def test_table_has_its_columns_and_only_recipes_that_have_a_counterpart(found):
-    assert list(found.columns) == tables.RECIPE_EFFECTS.schema.names
+    assert list(found.columns) == recognition_tables.RECIPE_EFFECTS.schema.names
     assert set(found["experiment"]) == {"ablation"}
     assert set(zip(found["recipe"], found["model_set"], found["stage"], strict=True)) == {
         ("slow", "pair", "late"),

@@ -14,7 +14,7 @@ from judged import (
 )
 
 from metamers.analysis.recognition import recognition
-from metamers.storage import tables
+from metamers.storage import raw_tables, recognition_tables, tables
 
 ON_REFERENCES = {"a": (11, 25, 3), "b": (12, 20, 7), "c": (11, 99, 3), "twin": (11, 25, 3)}
 ON_METAMERS = {"a": (11, 25, 3), "b": (12, 25, 3), "c": (12, 25, 700), "twin": (0, 0, 0)}
@@ -89,19 +89,19 @@ def test_members_and_models_of_the_same_weights_are_flagged(judged):
 
 
 def test_frame_is_the_declared_table(judged, tmp_path):
-    tables.write(tables.RECOGNITION, judged, tmp_path / "recognition.parquet")
-    back = tables.read(tables.RECOGNITION, tmp_path / "recognition.parquet")
+    tables.write(recognition_tables.RECOGNITION, judged, tmp_path / "recognition.parquet")
+    back = tables.read(recognition_tables.RECOGNITION, tmp_path / "recognition.parquet")
     # self and generator: 4 evaluators, 3 images, 3 label spaces; label: 2, 1 and 1 images.
     assert len(back) == 2 * 4 * 3 * 3 + 4 * (2 + 1 + 1)
 
 
 def test_references_read_from_a_file_give_the_same(judged, tmp_path):
-    tables.write(tables.REFERENCES, references(), tmp_path / "references.parquet")
-    read = tables.read(tables.REFERENCES, tmp_path / "references.parquet")
+    tables.write(raw_tables.REFERENCES, references(), tmp_path / "references.parquet")
+    read = tables.read(raw_tables.REFERENCES, tmp_path / "references.parquet")
     again = recognition(
         predictions(ON_METAMERS), reference_predictions(ON_REFERENCES), read, MEMBERS, WEIGHTS
     )
-    key = list(tables.RECOGNITION.key)
+    key = list(recognition_tables.RECOGNITION.key)
     pd.testing.assert_frame_equal(
         again.sort_values(key, ignore_index=True), judged.sort_values(key, ignore_index=True)
     )

@@ -7,7 +7,7 @@ from judged import MEMBERS, cells_of, condition, of_all, recognition
 
 from metamers import bootstrap
 from metamers.analysis import recognizability
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 SHARES = {
     condition("pair", "early"): {"a": 1.0, "b": 0.9, "c": 0.5, "d": 0.7},
@@ -96,6 +96,25 @@ def test_one_evaluator_has_no_standard_deviation(judged):
     assert rows["sd"].isna().all()
 
 
+def test_families_count_alike_however_many_evaluators_they_have():
+    key = condition("one")
+    shares = {key: {"a": 1.0, "b": 0.9, "c": 0.7, "d": 0.2}}
+    families = {"a": "cnn", "b": "cnn", "c": "cnn", "d": "transformer"}
+    judged = recognition(shares, MEMBERS)
+    rows = recognizability.by_set(judged, {"main": [key]}, families=families).set_index("group")
+    row = rows.loc["held_out"]
+    assert row["mean"] == pytest.approx((0.9 + 0.7 + 0.2) / 3)
+    assert row["family_mean"] == pytest.approx((0.8 + 0.2) / 2)
+    assert row["n_families"] == 2
+    # from one family to the other, and a little beyond, since images are resampled, too
+    assert row["family_low"] < 0.3
+    assert row["family_high"] > 0.75
+    assert row["family_high"] - row["family_low"] > 1.1 * (row["high"] - row["low"])
+    plain = recognizability.by_set(judged, {"main": [key]})
+    assert plain["n_families"].isna().all()
+    assert plain["family_mean"].isna().all()
+
+
 def test_mean_of_a_stage_is_over_pairs_of_set_and_evaluator(judged):
     row = cells_of(recognizability.by_stage(judged, MAIN), stage="early", group="held_out").iloc[0]
     pairs = [0.5, 0.7, 0.3, 0.1, 0.3]  # pair by c and d; one by b, c and d
@@ -122,6 +141,14 @@ def test_gain_is_over_evaluators_held_out_for_both(judged):
     assert list(late.loc["members", "singles"]) == ["one", "two"]
     assert set(late["n_evaluators"]) == {2}
     assert late.loc["one", ["ensemble", "single"]].tolist() == pytest.approx([0.3, 0.05])
+
+
+def test_judge_without_training_gives_no_gain(judged):
+    untrained = judged.assign(trained=judged["evaluator"] != "d")
+    rows = recognizability.ensemble_gain(untrained, MAIN, MEMBERS)
+    only = recognizability.ensemble_gain(judged[judged["evaluator"] != "d"], MAIN, MEMBERS)
+    assert set(rows["n_evaluators"]) == {1}
+    pd.testing.assert_frame_equal(rows, only)
 
 
 def test_gain_compares_each_image_with_itself():
@@ -156,7 +183,7 @@ def test_no_gain_without_a_common_held_out_evaluator(judged):
         judged[judged["evaluator"].isin(["a", "b"])], MAIN, MEMBERS
     )
     assert rows.empty
-    assert list(rows.columns) == tables.ENSEMBLE_GAIN.schema.names
+    assert list(rows.columns) == recognition_tables.ENSEMBLE_GAIN.schema.names
 
 
 def test_experiment_with_a_condition_that_nobody_judged_is_refused(judged):
@@ -172,10 +199,13 @@ def test_evaluator_that_left_images_out_is_refused(judged):
 @pytest.mark.parametrize(
     ("table", "make"),
     [
-        (tables.RECOGNIZABILITY, recognizability.recognizability),
-        (tables.RECOGNIZABILITY_BY_SET, recognizability.by_set),
-        (tables.RECOGNIZABILITY_BY_STAGE, recognizability.by_stage),
-        (tables.ENSEMBLE_GAIN, lambda r, e: recognizability.ensemble_gain(r, e, MEMBERS)),
+        (recognition_tables.RECOGNIZABILITY, recognizability.recognizability),
+        (recognition_tables.RECOGNIZABILITY_BY_SET, recognizability.by_set),
+        (recognition_tables.RECOGNIZABILITY_BY_STAGE, recognizability.by_stage),
+        (
+            recognition_tables.ENSEMBLE_GAIN,
+            lambda r, e: recognizability.ensemble_gain(r, e, MEMBERS),
+        ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )

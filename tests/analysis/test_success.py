@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from metamers.analysis import recognizability, success
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 KEY = judged.condition()
 IMAGES = [f"i{k}" for k in range(4)]
@@ -118,7 +118,7 @@ def test_recognizability_is_conditional_on_success():
     assert row["mean"] == pytest.approx(seen.mean())
     assert row["n_successful"] == seen.sum()
     assert row["mean_successful"] == 1.0
-    tables.write(tables.RECOGNIZABILITY_BY_SET, found, "/dev/null")
+    tables.write(recognition_tables.RECOGNIZABILITY_BY_SET, found, "/dev/null")
 
 
 def test_where_no_image_is_a_metamer_there_is_no_mean_of_metamers():

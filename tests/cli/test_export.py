@@ -23,7 +23,7 @@ def export(*arguments):
 def test_every_image_is_written_as_it_is_stored(run, tmp_path):
     result = export(run, "--output", tmp_path)
     assert result.exit_code == 0, result.output
-    found = FinishedRun.of(run)
+    found = FinishedRun.open(run)
     assert len(list(tmp_path.rglob("*.png"))) == 20 * (1 + len(found.plan.conditions))
     condition = found.conditions("*/lite_pair/late/*")[0]
     made = found.metamers(condition)

@@ -52,7 +52,7 @@ def run(tmp_path):
     )
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures/recognizability.png").write_bytes(b"\x89PNG" * 9000)
-    return FinishedRun.of(tmp_path)
+    return FinishedRun.open(tmp_path)
 
 
 def test_the_report_opens_on_gallery_results_differences_and_provenance(run):

@@ -23,7 +23,8 @@ def run(tmp_path, monkeypatch):
         log.parent.mkdir(parents=True)
         with log.open("w") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stderr", stream)
-            patch.setattr(snakemake_script, "_streams", lambda: [(stream, 0, True)])
+            look = snakemake_script._lines(stream, 0)
+            patch.setattr(snakemake_script, "_looks", lambda look=look: [look])
             with snakemake_script.progress(200, "photographs/main", unit="image-step") as bar:
                 bar.advance(90, loss="0.3100")
                 if model_set == "single_lite1":
@@ -42,7 +43,7 @@ def test_states_are_counted_and_those_at_work_and_failed_are_shown(run):
     assert lines[-1] == "33 syntheses: 1 done, 1 begun, 1 failed, 30 waiting"
     begun = next(line for line in lines if "single_lite0" in line)
     assert " begun " in begun
-    assert "90/200" in begun
+    assert "45% of 200 image-steps, 00:00 gone, 00:00 left" in begun
     assert "loss=0.3100" in begun
     assert " failed " in next(line for line in lines if "single_lite1" in line)
     assert len(lines) == 2 + 2 + 1

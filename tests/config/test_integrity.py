@@ -21,7 +21,7 @@ from metamers.cli.main import app
 from metamers.config import decided, integrity, listings, run_verification, validation
 from metamers.figures import style
 from metamers.images import references, sources
-from metamers.storage import metamers, tables
+from metamers.storage import metamers, raw_tables, tables
 from metamers.storage.metamers import Metamers
 
 SMALL = ROOT / "tests/configurations/small.yaml"
@@ -68,7 +68,7 @@ class Run:
             job.decided_by["draw"], job.decided_by["seed"],
         )  # fmt: skip
         references.save(images, [row.image_id for row in rows], pixels)
-        tables.write(tables.REFERENCES, map(asdict, rows), manifest)
+        tables.write(raw_tables.REFERENCES, map(asdict, rows), manifest)
         job.finish()
 
     def weights(self):

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from fixtures import ROOT
 
+from metamers.config import validation
 from metamers.config.experiment_kinds import AXES, KINDS
 from metamers.config.model_sets import draw_sets
 from metamers.config.plan import Condition, Plan
@@ -118,6 +119,16 @@ def test_equal_loss_is_compared_and_drawn_of_its_own_conditions(config, zoo_rows
     assert "equal_loss" not in Plan.from_config(config, zoo_rows).tables
 
 
+def test_trunks_are_members_and_judges_of_activations(config, zoo_rows):
+    plan = Plan.from_config(overlaid(config, "trunks.yaml"), zoo_rows)
+    assert plan.headless == ["mobilenet_v2_trunk", "vit_small_patch14_trunk"]
+    assert plan.members_only == ["vit_small_patch14_trunk"]
+    assert plan.evaluator_groups == {
+        "00-of-01": (*plan.config["evaluators"], "vit_small_patch14_trunk")
+    }
+    assert plan.sets_without_judge == []
+
+
 def test_paper_keeps_its_rule_and_its_fast_twin_differs_in_the_preset_alone(config, zoo_rows):
     paper = overlaid(config, "paper.yaml")
     assert complete(paper["recipes"]["main"]) == complete({"preset": "paper"})
@@ -174,6 +185,29 @@ def test_figures_of_several_experiments_of_a_kind_bear_their_names(config, zoo_r
     assert "mixed_sets" not in plan.figures
     assert plan.figures["bounds"] == ("bounds", "bounds")
     assert plan.first_of_kinds["mixed_sets"] == "another.mixed"
+
+
+def test_sets_without_training_are_controls(zoo_rows):
+    files = [ROOT / "config" / name for name in ("paper.yaml", "paper_control.yaml")]
+    config = validation.read(files, ROOT / "config/config.yaml")
+    plan = Plan.from_config(config, zoo_rows)
+    assert plan.controls == {"random"}
+    kept = {c.model_set for c in plan.contrasted["main"]}
+    assert {c.model_set for c in plan.experiments["main"]} - kept == {"random"}
+    assert len(kept) == 6
+    paper = Plan.from_config(validation.read(files[:1], ROOT / "config/config.yaml"), zoo_rows)
+    assert paper.controls == set()  # drawn sets of random networks are none
+    assert plan.contrasted == paper.experiments == paper.contrasted
+
+
+def test_experiment_of_controls_alone_is_contrasted_as_any(config, zoo_rows):
+    changed = config | {
+        "model_sets": {"one": ["alexnet_random"], "other": ["resnet50_random"]},
+        "experiments": {"main": config["experiments"]["main"] | {"model_sets": ["one", "other"]}},
+    }
+    plan = Plan.from_config(changed, zoo_rows)
+    assert plan.controls == {"one", "other"}
+    assert plan.contrasted == plan.experiments
 
 
 def test_order_of_experiments_decides_nothing(config, zoo_rows):

@@ -15,6 +15,7 @@ from metamers.images import references as images
 from metamers.models import stages
 from metamers.models.weights.cache import cache_folder
 from metamers.storage import tables
+from metamers.storage.columns import CHANGES
 
 ROW = {"name": "squeezenet1_1"} | yaml.safe_load((ROOT / "config/models.yaml").read_text())[
     "squeezenet1_1"
@@ -81,4 +82,4 @@ def test_tables_are_as_declared(pool, tmp_path):
     for name, frame in found.items():
         tables.write(tables.TABLES[name], frame, tmp_path / f"{name}.parquet")
     assert list(found["null_distribution"]["stage"]) == list(depths)
-    assert tuple(baselines.CHANGED) == tables.CHANGES
+    assert tuple(baselines.CHANGED) == CHANGES

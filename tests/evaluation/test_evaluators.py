@@ -23,7 +23,7 @@ from metamers.images import crops
 from metamers.images import references as images
 from metamers.models import stages
 from metamers.models.weights.cache import cache_folder
-from metamers.storage import tables
+from metamers.storage import similarity_tables, tables
 from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 
@@ -228,7 +228,9 @@ def test_further_similarities_are_those_of_the_activations(photographs, tmp_path
         tables.write(tables.TABLES[name], found[name], tmp_path / f"{name}.parquet")
 
     shared = shared_invariance([tmp_path / "geometry.parquet"], {"single": names[:1]}, seed=0)
-    tables.write(tables.SHARED_INVARIANCE, shared, tmp_path / "shared_invariance.parquet")
+    tables.write(
+        similarity_tables.SHARED_INVARIANCE, shared, tmp_path / "shared_invariance.parquet"
+    )
     judges, pairs = [], []
     for name in names:
         row = {"name": name} | ZOO[name]

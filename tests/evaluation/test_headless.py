@@ -11,7 +11,7 @@ from metamers.evaluation import accuracy, baselines, evaluators, reference_answe
 from metamers.images import references as images
 from metamers.models import stages
 from metamers.models.zoo import ModelSpec
-from metamers.storage import tables
+from metamers.storage import baseline_tables, raw_tables, tables
 from metamers.storage.cache import ResultCache
 from metamers.storage.metamers import Metamers
 
@@ -78,19 +78,19 @@ def test_headless_networks_have_a_null_and_no_ceiling(photographs, tmp_path):
     )
     assert list(found["null_distribution"]["model"]) == ["trunk", "ten_classes"]
     assert found["ceiling"].empty
-    tables.write(tables.CEILING, found["ceiling"], tmp_path / "ceiling.parquet")
-    assert tables.read(tables.CEILING, tmp_path / "ceiling.parquet").empty
+    tables.write(baseline_tables.CEILING, found["ceiling"], tmp_path / "ceiling.parquet")
+    assert tables.read(baseline_tables.CEILING, tmp_path / "ceiling.parquet").empty
 
 
 @pytest.mark.parametrize("name", ["trunk", "ten_classes"])
 def test_gate_asks_headless_networks_for_activations_that_differ(name, photographs, tmp_path):
     found = references_of(ROWS[name], photographs, tmp_path)
-    tables.write(tables.REFERENCE_PREDICTIONS, found, tmp_path / "none.parquet")
+    tables.write(raw_tables.REFERENCE_PREDICTIONS, found, tmp_path / "none.parquet")
     truth = pd.DataFrame({"references": "few", "image_id": photographs[0], "label": 1})
     judged = accuracy.check(found, truth, {name: ROWS[name]}, {"margin": 0.6})
     accuracy.require(judged)
     assert judged["verdict"].item() == "not judged: no head"
-    tables.write(tables.ACCURACY, judged, tmp_path / "accuracy.parquet")
+    tables.write(raw_tables.ACCURACY, judged, tmp_path / "accuracy.parquet")
 
 
 def test_gate_stops_a_headless_network_that_sees_nothing(photographs, tmp_path):

@@ -103,7 +103,7 @@ def test_moving_models_changes_no_bit(networks, references, image_ids, ensemble,
     plan, _ = turns(recipe, 3, 0)
     moves = []
     monkeypatch.setattr(Weights, "to_device", lambda weights: moves.append(weights))
-    weights = {name: Weights.of(one, torch.device("cpu")) for name, one in networks.items()}
+    weights = {name: Weights.take_over(one, torch.device("cpu")) for name, one in networks.items()}
     sizes = {name: one.nbytes for name, one in weights.items()}
     offloader = ModelOffloader(
         weights, sizes, 2.5 * max(sizes.values()), uses_of([t.models for t in plan], list(networks))
@@ -123,7 +123,7 @@ def test_moving_models_changes_no_bit(networks, references, image_ids, ensemble,
 def test_weights_go_to_the_device_and_their_values_stay_on_the_host():
     network = nn.Sequential(small_network(0), nn.BatchNorm2d(4)).requires_grad_(False)
     network.to(memory_format=torch.channels_last)
-    weights = Weights.of(network, torch.device("meta"))
+    weights = Weights.take_over(network, torch.device("meta"))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     assert weights.nbytes == sum(tensor.nbytes for tensor in before.values())
     weights.to_host()

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from metamers.cli.main import app
-from metamers.storage import tables
+from metamers.storage import raw_tables, recognition_tables, result_tables, tables
 
 QUICK = {"fixation_ms: 300": "fixation_ms: 10", "_ms: 200": "_ms: 60"}
 WATCH = """
@@ -84,7 +84,7 @@ def test_what_people_get_names_no_condition_and_no_photograph(run, folder, key):
 def test_images_are_the_runs_own(run, folder, key):
     from metamers.config.finished_run import FinishedRun
 
-    found = FinishedRun.of(run)
+    found = FinishedRun.open(run)
     row = key[key["condition"].str.contains("lite_pair/late")].iloc[0]
     made = found.metamers(found.conditions("*/lite_pair/late/*")[0])
     stored = made.pixels[list(made.image_ids).index(row["image_id"])].numpy()
@@ -156,19 +156,19 @@ def test_a_participant_from_start_to_table(run, folder, key, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "left out" not in result.output
-    answered = tables.read(tables.HUMAN_ANSWERS, run / "people/human_answers.parquet")
+    answered = tables.read(raw_tables.HUMAN_ANSWERS, run / "people/human_answers.parquet")
     assert len(answered) == 2 * 5
     expected = ~(answered["stage"] == "late")
     assert answered["right"].tolist() == expected.tolist()
     by_set = tables.read(
-        tables.RECOGNIZABILITY_BY_SET, run / "people/recognizability_by_set.parquet"
+        recognition_tables.RECOGNIZABILITY_BY_SET, run / "people/recognizability_by_set.parquet"
     )
     people = by_set[by_set["group"] == "people"]
     assert set(people["stage"]) == {"early", "late"}
     assert (people["mean"] == np.where(people["stage"] == "late", 0, 1)).all()
     assert ((people["low"] <= people["mean"]) & (people["mean"] <= people["high"])).all()
     assert {"held_out", "members"} <= set(by_set["group"])
-    aligned = tables.read(tables.HUMAN_ALIGNMENT, run / "people/human_alignment.parquet")
+    aligned = tables.read(result_tables.HUMAN_ALIGNMENT, run / "people/human_alignment.parquet")
     own = aligned[aligned["experiment"].str.startswith("small: ")].set_index(["network", "layer"])
     assert len(own) == 4
     assert len(aligned) > 100  # the published ones

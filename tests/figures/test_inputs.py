@@ -8,7 +8,7 @@ from figure_inputs import SIZE, empty, figure_inputs
 
 from metamers.figures.data import NothingToDrawError
 from metamers.figures.inputs import Tables
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 NAMES = ("recognizability", "similarity", "difference_in_means", "traces")
 
@@ -40,7 +40,7 @@ def test_rows_are_those_of_the_experiment_by_its_name_or_its_conditions():
 
 def test_a_table_is_read_once_and_only_if_it_is_asked_for(tmp_path):
     table = figure_inputs().table("power")
-    tables.write(tables.POWER, table, tmp_path / "power.parquet")
+    tables.write(raw_tables.POWER, table, tmp_path / "power.parquet")
     read = Tables([tmp_path / "power.parquet", tmp_path / "never_written.parquet"])
     assert len(read) == 2
     assert read["power"] is read["power"]

@@ -8,7 +8,7 @@ import pytest
 
 from metamers.gallery.description import description
 from metamers.gallery.details import details
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 CELL = [*CONDITION_KEY, "image_id"]
 

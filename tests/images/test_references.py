@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from metamers.images import references, sources
 from metamers.images.errors import ImagesError
 from metamers.images.preprocessing import Preprocessing, read_image
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 EMBEDDED = {"source": "embedded"}
 SECTION = {"size": 64, "crop": 0.875, "interpolation": "bicubic"}
@@ -60,8 +60,8 @@ def test_pixels_are_those_of_the_files_in_order(embedded):
 
 def test_the_manifest_is_the_declared_table(embedded, tmp_path):
     rows, _ = embedded
-    tables.write(tables.REFERENCES, map(vars, rows), tmp_path / "references.parquet")
-    table = tables.read(tables.REFERENCES, tmp_path / "references.parquet")
+    tables.write(raw_tables.REFERENCES, map(vars, rows), tmp_path / "references.parquet")
+    table = tables.read(raw_tables.REFERENCES, tmp_path / "references.parquet")
     assert table["label"].tolist() == [row.label for row in rows]
     assert table["category"].isna().sum() == 15
 
@@ -72,8 +72,8 @@ def test_the_manifest_of_unlabelled_pictures_is_the_declared_table(folder, tmp_p
     assert [row.source for row in rows] == ["a dog.jpg", "eagle.png", "wide.jpg"]
     assert rows[1].crop == "L to RGB; 512x512 to 73x73 (bicubic), centre 64x64 from 4,4"
     assert pixels.shape == (3, 3, 64, 64)
-    tables.write(tables.REFERENCES, map(vars, rows), tmp_path / "references.parquet")
-    table = tables.read(tables.REFERENCES, tmp_path / "references.parquet")
+    tables.write(raw_tables.REFERENCES, map(vars, rows), tmp_path / "references.parquet")
+    table = tables.read(raw_tables.REFERENCES, tmp_path / "references.parquet")
     assert table[["label", "wnid", "category"]].isna().all(axis=None)
 
 

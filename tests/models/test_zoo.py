@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 ROWS = zoo.read(ROOT / "config/models.yaml")
 SPECS = zoo.specs(ROWS)
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/models.schema.yaml").read_text())
+TRUNKS = ["mobilenet_v2_trunk", "vit_small_patch14_trunk"]
 EMBEDDED = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2", "squeezenet1_1"]
 
 # Table 4 of the paper as printed, then the two models that only Table 5 names, whose number of
@@ -73,7 +74,7 @@ def row(**changes):
 
 def test_rows_follow_table_4_with_its_numbers_of_parameters():
     expected = [printed(line) for line in TABLE_4.strip().splitlines()]
-    paper = [spec for name, spec in SPECS.items() if name not in EMBEDDED]
+    paper = [spec for name, spec in SPECS.items() if name not in EMBEDDED + TRUNKS]
     assert [(spec.label, spec.parameters) for spec in paper] == expected
 
 

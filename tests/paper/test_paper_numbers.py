@@ -11,7 +11,7 @@ from metamers.analysis.mixed_sets import difference_in_means, mixed_sets
 from metamers.config import validation
 from metamers.config.plan import Plan
 from metamers.models import zoo
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
 
 ROOT = Path(__file__).parents[2]
 ROWS = zoo.specs(zoo.read(ROOT / "config/models.yaml"))
@@ -224,8 +224,10 @@ def test_means_of_two_bounds_are_refused(compared):
 
 
 def test_frame_is_the_declared_table(compared, tmp_path):
-    tables.write(tables.PAPER_COMPARISON, compared[0], tmp_path / "t.parquet")
-    assert len(tables.read(tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62 + 31
+    tables.write(result_tables.PAPER_COMPARISON, compared[0], tmp_path / "t.parquet")
+    assert (
+        len(tables.read(result_tables.PAPER_COMPARISON, tmp_path / "t.parquet")) == 4 + 29 + 62 + 31
+    )
 
 
 def test_paper_s_own_configuration_has_what_the_paper_states():

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from metamers.cli.main import app
 from metamers.config.finished_run import FinishedRun
 from metamers.files import sha256_of
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
+from metamers.storage.columns import CONDITION_KEY
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of mlcroissant's own dependencies, on import
@@ -46,7 +47,7 @@ def test_list_has_every_image_and_every_image_is_the_runs(run, published):
     assert set(listed["file_name"]) == {
         str(path.relative_to(published)) for path in published.rglob("*.png")
     }
-    found = FinishedRun.of(run)
+    found = FinishedRun.open(run)
     row = listed[listed["kind"] == "metamer"].iloc[-1]
     made = found.metamers(found.plan.conditions[-1])
     stored = made.pixels[list(made.image_ids).index(row["image_id"])].numpy()
@@ -59,7 +60,7 @@ def test_photographs_are_there_only_if_asked_for_with_a_licence(run, published, 
     said = (published / "README.md").read_text()
     assert ("example.org/terms" in said) == with_them
     assert ("Photographs are not among the files" in said) != with_them
-    references, _ = FinishedRun.of(run).references("photographs")
+    references, _ = FinishedRun.open(run).references("photographs")
     assert len(list(published.glob("photographs/*/*.png"))) == with_them * len(references)
     for incomplete in (PHOTOGRAPHS[:1], PHOTOGRAPHS[1:]):
         result = publish(run, tmp_path / "refused", *incomplete)
@@ -78,12 +79,14 @@ def test_answers_are_as_model_vs_human_reads_them(run, published):
     assert list(found) == ["subj", "Session", "trial", "rt", "object_response", "category",
                            "condition", "imagename"]  # fmt: skip
     assert len(found) == 4 * 5  # conditions, photographs of the 16 categories
-    recognised = tables.read(tables.RECOGNIZABILITY, run / "tables/recognizability.parquet")
+    recognised = tables.read(
+        recognition_tables.RECOGNIZABILITY, run / "tables/recognizability.parquet"
+    )
     rows = recognised.query(
         "evaluator == 'efficientnet_lite0' and rule == 'label' and label_space == '16_mean'"
     )
     mean = (found["object_response"] == found["category"]).groupby(found["condition"]).mean()
-    conditions = ["/".join(key) for key in rows[list(tables.CONDITION_KEY)].itertuples(index=False)]
+    conditions = ["/".join(key) for key in rows[list(CONDITION_KEY)].itertuples(index=False)]
     assert mean[conditions].tolist() == pytest.approx(rows["recognizability"].tolist())
 
 

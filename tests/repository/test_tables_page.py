@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tables_page
 
-from metamers.storage import tables
+from metamers.storage import raw_tables, result_tables, tables
 
 PAGE = Path(__file__).parents[2] / "docs/tables.md"
 
@@ -22,11 +22,11 @@ def test_page_names_every_table_and_column():
 
 
 def test_bars_within_values_do_not_break_the_columns():
-    page = tables_page.markdown([tables.SIMILARITY])
+    page = tables_page.markdown([raw_tables.SIMILARITY])
     assert r"`reference-reference \| metamer-metamer`" in page
 
 
 def test_optional_column_is_marked():
-    page = tables_page.markdown([tables.MIXED_SETS])
+    page = tables_page.markdown([result_tables.MIXED_SETS])
     assert "| `sd` | double? |" in page
     assert "| `mean` | double |" in page

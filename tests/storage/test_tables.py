@@ -10,7 +10,8 @@ import polars
 import pyarrow.parquet as pq
 import pytest
 
-from metamers.storage import tables
+from metamers.storage import recognition_tables, result_tables, tables
+from metamers.storage.columns import RULES
 
 ROW = {
     "experiment": "mixed",
@@ -35,16 +36,16 @@ ROW = {
 def path(tmp_path):
     path = tmp_path / "mixed_sets.parquet"
     rows = [ROW | {"model_set": name} for name in ("second", "first")]
-    tables.write(tables.MIXED_SETS, rows, path, {"version": "1.2", "run": "quick"})
+    tables.write(result_tables.MIXED_SETS, rows, path, {"version": "1.2", "run": "quick"})
     return path
 
 
 def test_table_reads_back_in_the_order_of_its_key(path):
-    frame = tables.read(tables.MIXED_SETS, path)
+    frame = tables.read(result_tables.MIXED_SETS, path)
     assert list(frame["model_set"]) == ["first", "second"]
     assert list(frame["members"][0]) == ["one", "two"]
     assert frame["sd"].isna().all()
-    assert list(frame.columns) == tables.MIXED_SETS.schema.names
+    assert list(frame.columns) == result_tables.MIXED_SETS.schema.names
 
 
 def test_file_says_what_made_it(path):
@@ -62,10 +63,10 @@ def test_column_metadata_survive_parquet(path):
 
 def test_dictionary_names_every_column_and_allowed_values(tmp_path):
     path = tmp_path / "recognition.parquet"
-    tables.write(tables.RECOGNITION, [], path)
+    tables.write(recognition_tables.RECOGNITION, [], path)
     said = tables.dictionary_of(path)
-    assert list(said) == tables.RECOGNITION.schema.names
-    assert said["rule"]["allowed"] == list(tables.RULES)
+    assert list(said) == recognition_tables.RECOGNITION.schema.names
+    assert said["rule"]["allowed"] == list(RULES)
     assert all(entry["description"] for entry in said.values())
 
 
@@ -76,7 +77,7 @@ def test_pandas_polars_and_duckdb_read_the_same(path):
     assert by_pandas["mean"].tolist() == by_polars["mean"].to_list() == [0.5, 0.5]
     assert by_polars["members"].to_list() == [["one", "two"]] * 2
     assert [row[3] for row in by_duckdb] == ["second", "first"]
-    assert by_polars.columns == tables.MIXED_SETS.schema.names
+    assert by_polars.columns == result_tables.MIXED_SETS.schema.names
 
 
 def test_duckdb_reads_the_dictionary(path):
@@ -88,48 +89,48 @@ def test_duckdb_reads_the_dictionary(path):
 def test_several_files_are_read_as_one(tmp_path):
     paths = [tmp_path / f"{name}.parquet" for name in "ab"]
     for path in paths:
-        tables.write(tables.MIXED_SETS, [ROW | {"model_set": path.stem}], path)
-    assert list(tables.read(tables.MIXED_SETS, paths)["model_set"]) == ["a", "b"]
+        tables.write(result_tables.MIXED_SETS, [ROW | {"model_set": path.stem}], path)
+    assert list(tables.read(result_tables.MIXED_SETS, paths)["model_set"]) == ["a", "b"]
 
 
 def test_same_key_in_two_files_is_refused(tmp_path):
     paths = [tmp_path / f"{name}.parquet" for name in "ab"]
     for path in paths:
-        tables.write(tables.MIXED_SETS, [ROW], path)
+        tables.write(result_tables.MIXED_SETS, [ROW], path)
     with pytest.raises(ValueError, match=r"1 rows of table 'mixed_sets' are given twice"):
-        tables.read(tables.MIXED_SETS, paths)
+        tables.read(result_tables.MIXED_SETS, paths)
 
 
 def test_no_files_give_an_empty_table():
-    frame = tables.read(tables.MIXED_SETS, [])
+    frame = tables.read(result_tables.MIXED_SETS, [])
     assert frame.empty
-    assert list(frame.columns) == tables.MIXED_SETS.schema.names
+    assert list(frame.columns) == result_tables.MIXED_SETS.schema.names
 
 
 def test_categories_hold_the_same_text(tmp_path):
     paths = [tmp_path / f"{name}.parquet" for name in "ab"]
     for path in paths:
-        tables.write(tables.MIXED_SETS, [ROW | {"model_set": path.stem}], path)
-    frame = tables.read(tables.MIXED_SETS, paths, categories=True)
+        tables.write(result_tables.MIXED_SETS, [ROW | {"model_set": path.stem}], path)
+    frame = tables.read(result_tables.MIXED_SETS, paths, categories=True)
     assert isinstance(frame["model_set"].dtype, pd.CategoricalDtype)
     pd.testing.assert_frame_equal(
         frame.astype({"model_set": "str"})[["model_set", "mean"]],
-        tables.read(tables.MIXED_SETS, paths)[["model_set", "mean"]],
+        tables.read(result_tables.MIXED_SETS, paths)[["model_set", "mean"]],
     )
 
 
 def test_categories_are_written_as_text(tmp_path):
     frame = pd.DataFrame([ROW]).astype({"model_set": "category"})
-    tables.write(tables.MIXED_SETS, frame, tmp_path / "t.parquet")
+    tables.write(result_tables.MIXED_SETS, frame, tmp_path / "t.parquet")
     assert pq.read_schema(tmp_path / "t.parquet").field("model_set").type == "string"
 
 
 def test_long_table_is_written_in_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 2)
     rows = [ROW | {"model_set": f"{k}"} for k in range(5)]
-    tables.write(tables.MIXED_SETS, rows, tmp_path / "t.parquet")
+    tables.write(result_tables.MIXED_SETS, rows, tmp_path / "t.parquet")
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 3
-    assert len(tables.read(tables.MIXED_SETS, tmp_path / "t.parquet")) == 5
+    assert len(tables.read(result_tables.MIXED_SETS, tmp_path / "t.parquet")) == 5
 
 
 APART = ("model_set",)
@@ -147,8 +148,8 @@ def test_parts_are_written_one_at_a_time(tmp_path):
             yield frame
             del frame
 
-    tables.write_parts(tables.MIXED_SETS, parts(), tmp_path / "t.parquet", apart=APART)
-    found = tables.read(tables.MIXED_SETS, tmp_path / "t.parquet")
+    tables.write_parts(result_tables.MIXED_SETS, parts(), tmp_path / "t.parquet", apart=APART)
+    found = tables.read(result_tables.MIXED_SETS, tmp_path / "t.parquet")
     assert list(found["model_set"]) == ["a", "b", "c", "d"]
     assert tables.provenance_of(tmp_path / "t.parquet")["table"] == "mixed_sets"
 
@@ -156,12 +157,12 @@ def test_parts_are_written_one_at_a_time(tmp_path):
 def test_parts_that_share_a_key_are_refused(tmp_path):
     parts = [pd.DataFrame([ROW]), pd.DataFrame([ROW])]
     with pytest.raises(ValueError, match=r"two parts of table 'mixed_sets' have \('pair',\)"):
-        tables.write_parts(tables.MIXED_SETS, parts, tmp_path / "t.parquet", apart=APART)
+        tables.write_parts(result_tables.MIXED_SETS, parts, tmp_path / "t.parquet", apart=APART)
 
 
 def test_no_parts_give_an_empty_table(tmp_path):
-    tables.write_parts(tables.MIXED_SETS, [], tmp_path / "t.parquet", apart=APART)
-    assert tables.read(tables.MIXED_SETS, tmp_path / "t.parquet").empty
+    tables.write_parts(result_tables.MIXED_SETS, [], tmp_path / "t.parquet", apart=APART)
+    assert tables.read(result_tables.MIXED_SETS, tmp_path / "t.parquet").empty
 
 
 @pytest.mark.parametrize(
@@ -174,29 +175,29 @@ def test_no_parts_give_an_empty_table(tmp_path):
 )
 def test_rows_that_the_schema_forbids_are_refused(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        tables.write(tables.MIXED_SETS, [ROW | change], tmp_path / "t.parquet")
+        tables.write(result_tables.MIXED_SETS, [ROW | change], tmp_path / "t.parquet")
 
 
 def test_missing_column_is_refused(tmp_path):
     rows = [{name: value for name, value in ROW.items() if name != "mean"}]
     with pytest.raises(ValueError, match=r"lacks the columns \['mean'\]"):
-        tables.write(tables.MIXED_SETS, rows, tmp_path / "t.parquet")
+        tables.write(result_tables.MIXED_SETS, rows, tmp_path / "t.parquet")
 
 
 def test_value_outside_the_allowed_ones_is_refused(tmp_path):
-    frame = pd.DataFrame({name: ["x"] for name in tables.MIXED_REGRESSION.schema.names})
+    frame = pd.DataFrame({name: ["x"] for name in result_tables.MIXED_REGRESSION.schema.names})
     with pytest.raises(ValueError, match=r"column 'regression' .* has \['x'\]; allowed are"):
-        tables.write(tables.MIXED_REGRESSION, frame, tmp_path / "t.parquet")
+        tables.write(result_tables.MIXED_REGRESSION, frame, tmp_path / "t.parquet")
 
 
 def test_repeated_row_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"the first being .*'model_set': 'pair'"):
-        tables.write(tables.MIXED_SETS, [ROW, ROW], tmp_path / "t.parquet")
+        tables.write(result_tables.MIXED_SETS, [ROW, ROW], tmp_path / "t.parquet")
 
 
 def test_file_of_another_table_is_refused(path):
     with pytest.raises(ValueError, match="table 'claims' has"):
-        tables.read(tables.CLAIMS, path)
+        tables.read(result_tables.CLAIMS, path)
 
 
 @pytest.mark.parametrize("table", tables.TABLES.values(), ids=tables.TABLES)

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from metamers.config.plan import Condition
-from metamers.storage import tables, traces
+from metamers.storage import raw_tables, tables, traces
+from metamers.storage.columns import CONDITION_KEY
 
 
 def trace(path, images, turns=300, stage="late"):
@@ -17,7 +18,7 @@ def trace(path, images, turns=300, stage="late"):
         for image in images
         for turn in range(turns)
     ]
-    tables.write(tables.TRACES, rows, path)
+    tables.write(raw_tables.TRACES, rows, path)
     return str(path)
 
 
@@ -44,9 +45,9 @@ def test_short_traces_are_kept_whole(files):
 
 def test_thinned_traces_are_the_declared_table(files, tmp_path):
     path = tmp_path / "whole.parquet"
-    apart = (*tables.CONDITION_KEY, "image_id")
-    tables.write_parts(tables.TRACES, traces.gathered(files), path, apart=apart)
-    assert len(tables.read(tables.TRACES, path)) == sum(map(len, traces.gathered(files)))
+    apart = (*CONDITION_KEY, "image_id")
+    tables.write_parts(raw_tables.TRACES, traces.gathered(files), path, apart=apart)
+    assert len(tables.read(raw_tables.TRACES, path)) == sum(map(len, traces.gathered(files)))
 
 
 def test_files_are_read_when_their_turn_comes(files):

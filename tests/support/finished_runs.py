@@ -13,7 +13,7 @@ from metamers.config.plan import Plan
 from metamers.evaluation import evaluators
 from metamers.images import references
 from metamers.models import zoo
-from metamers.storage import metamers, provenance, tables
+from metamers.storage import metamers, provenance, raw_tables
 from metamers.storage.metamers import Metamers
 
 SIDE = 64
@@ -59,7 +59,7 @@ def write(folder):
         "references": manifest,
         "reference_predictions": pd.concat(answers),
         "predictions": pd.concat(predictions),
-        "image_metrics": pd.DataFrame(columns=tables.IMAGE_METRICS.schema.names),
+        "image_metrics": pd.DataFrame(columns=raw_tables.IMAGE_METRICS.schema.names),
     } | _baselines(plan, ids)
     found = tabulate.recognizability(raw, config, plan.used_rows)
     paths = {name: run / f"tables/{name}.parquet" for name in found}

@@ -51,7 +51,8 @@ def plan(sets, radius="8/255"):
         "smallest_effects": SMALLEST,
         "experiments": {"main": main, "bounds": axes | few | {"kind": "bounds"}},
     }
-    return Plan(config, {}, {name: tuple(models) for name, models in sets.items()}, {})
+    drawn = {m: {"training": "random"} for models in sets.values() for m in models if m[0] == "x"}
+    return Plan(config, drawn, {name: tuple(models) for name, models in sets.items()}, {})
 
 
 def evidence(shares, sets=SETS, n_images=40, **found):

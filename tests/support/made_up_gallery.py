@@ -17,7 +17,7 @@ from PIL import Image
 from metamers.config.plan import Condition
 from metamers.gallery import folder as gallery_folder
 from metamers.gallery.run_tables import RunTables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 EVALUATORS = ("alpha", "beta", "gamma", "delta")
 MEMBERS = {

@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 from fixtures import ROOT
 
-from metamers.storage import tables
+from metamers.storage import recognition_tables, tables
 
 SETS = {
     "cnn": ["convnext_base", "alexnet", "resnet50", "resnet18"],
@@ -75,5 +75,5 @@ def write(folder, share, seed=0, images=80):
                 row |= {"label_space": "1000", "trained": evaluator not in RANDOM, "right": True}
                 row |= {"related": bool(related(evaluator) & set().union(*map(related, members)))}
                 parts.append(pd.DataFrame(row | {"image_id": names, "recognised": seen}))
-    tables.write(tables.RECOGNITION, pd.concat(parts), folder / "recognition.parquet")
+    tables.write(recognition_tables.RECOGNITION, pd.concat(parts), folder / "recognition.parquet")
     return path

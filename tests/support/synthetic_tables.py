@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from metamers.evaluation.metrics.registry import MEASURES
-from metamers.storage import tables
+from metamers.storage import raw_tables, recognition_tables, result_tables, similarity_tables
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 
 NOT_COMPUTED = (
     "not computed: weights missing: alexnet-owt-7be5be79.pth; "
@@ -69,7 +70,7 @@ PAPER = Size(sets=6, evaluators=31, images=400)
 
 
 def key(condition):
-    return dict(zip(tables.CONDITION_KEY, condition, strict=True))
+    return dict(zip(CONDITION_KEY, condition, strict=True))
 
 
 def frame(table, rows):
@@ -102,13 +103,13 @@ def recognizability(size, experiment="main"):
                     "high": min(share + 0.1, 1),
                 }
             )
-    return frame(tables.RECOGNIZABILITY, rows)
+    return frame(recognition_tables.RECOGNIZABILITY, rows)
 
 
 def recognizability_by_set(size, experiment="main"):
     single = recognizability(size, experiment)
     rows = []
-    for condition, group in single[~single["member"]].groupby(list(tables.CONDITION_KEY)):
+    for condition, group in single[~single["member"]].groupby(list(CONDITION_KEY)):
         mean = group["recognizability"].mean()
         rows.append(
             key(condition)
@@ -125,14 +126,14 @@ def recognizability_by_set(size, experiment="main"):
                 "high": min(mean + 0.12, 1),
             }
         )
-    return frame(tables.RECOGNIZABILITY_BY_SET, rows)
+    return frame(recognition_tables.RECOGNIZABILITY_BY_SET, rows)
 
 
 def similarity(size):
     rng = np.random.default_rng(2)
     rows = []
     for condition, evaluator, comparison in itertools.product(
-        size.conditions, size.models, tables.COMPARISONS
+        size.conditions, size.models, COMPARISONS
     ):
         divergence = rng.beta(1.5, 2)
         rows.append(
@@ -148,7 +149,7 @@ def similarity(size):
                 "n_images": size.images,
             }
         )
-    return frame(tables.SIMILARITY, rows)
+    return frame(raw_tables.SIMILARITY, rows)
 
 
 def image_metrics(size):
@@ -163,7 +164,7 @@ def image_metrics(size):
             row = {"measure": measure.name, "image_id": image_id, "value": value}
             row |= {"low": None, "high": None} if measure.per_image else _around(value)
             rows.append(key(condition) | row | {"status": status})
-    return frame(tables.IMAGE_METRICS, rows)
+    return frame(raw_tables.IMAGE_METRICS, rows)
 
 
 def _around(value):
@@ -173,7 +174,7 @@ def _around(value):
 def mixed_sets(size):
     single = recognizability(size, "mixed")
     rows = []
-    for condition, group in single[~single["member"]].groupby(list(tables.CONDITION_KEY)):
+    for condition, group in single[~single["member"]].groupby(list(CONDITION_KEY)):
         mean = group["recognizability"].mean()
         members = size.members[condition[2]]
         rows.append(
@@ -191,7 +192,7 @@ def mixed_sets(size):
                 "high": mean + 0.05,
             }
         )
-    return frame(tables.MIXED_SETS, rows)
+    return frame(result_tables.MIXED_SETS, rows)
 
 
 def difference_in_means(size):
@@ -215,12 +216,12 @@ def difference_in_means(size):
                 "p_adjusted": 0.02 if abs(effect) > 0.07 else 1.0,
             }
         )
-    return frame(tables.DIFFERENCE_IN_MEANS, rows)
+    return frame(result_tables.DIFFERENCE_IN_MEANS, rows)
 
 
 def power(size, photographs=20):
     rng = np.random.default_rng(10)
-    cells = itertools.product(size.conditions, size.models[:4], tables.COMPARISONS, (5, 20, 80))
+    cells = itertools.product(size.conditions, size.models[:4], COMPARISONS, (5, 20, 80))
     rows = []
     for condition, evaluator, comparison, number in cells:
         level, sd = rng.uniform(0.1, 0.9), rng.uniform(0.2, 0.4) / number**0.5
@@ -229,7 +230,7 @@ def power(size, photographs=20):
         row = {"evaluator": evaluator, "member": False, "comparison": comparison}
         total = {"n_images": number, "repeats": 200, "n_total": 160, "n_photographs": photographs}
         rows.append(key(condition) | row | total | {"mean": level} | ends | spread)
-    return frame(tables.POWER, rows)
+    return frame(raw_tables.POWER, rows)
 
 
 def pictures(images=3, side=64):
@@ -251,7 +252,7 @@ def traces(size, turns=60):
                 row = {"image_id": f"image_{k}", "turn": turn, "step": 10 * (turn + 1)}
                 row |= {"model": model, "loss": np.float32(loss), "rate": 0.99**turn}
                 rows.append(key(condition) | row)
-    return frame(tables.TRACES, rows)
+    return frame(raw_tables.TRACES, rows)
 
 
 def gradient_agreement(size):
@@ -263,7 +264,7 @@ def gradient_agreement(size):
             row = {"image_id": f"image_{k}", "turn": step // 10, "step": step, "model": model}
             row |= {"other": other, "cosine": rng.normal(0.2 * np.exp(-step / 60), 0.05)}
             rows.append(key(condition) | row)
-    return frame(tables.GRADIENT_AGREEMENT, rows)
+    return frame(raw_tables.GRADIENT_AGREEMENT, rows)
 
 
 def optimisation(size):
@@ -275,7 +276,7 @@ def optimisation(size):
             row = {"image_id": f"image_{k}", "model": model, "loss_before": rng.normal(1, 0.02)}
             row |= {"steps": 300, "evaluations": 300, "target": None, "reached": None}
             rows.append(key(condition) | row | {"loss_after": after, "loss_stored": after + 0.01})
-    return frame(tables.OPTIMISATION, rows)
+    return frame(raw_tables.OPTIMISATION, rows)
 
 
 def recognition(size, images=3):
@@ -291,7 +292,7 @@ def recognition(size, images=3):
         member = {"member": evaluator in size.members[condition[2]], "same_weights": False}
         member |= {"related": False, "trained": True, "right": True}
         rows.append(key(condition) | judged | member | {"recognised": rng.random() < 0.5})
-    return frame(tables.RECOGNITION, rows)
+    return frame(recognition_tables.RECOGNITION, rows)
 
 
 def ensemble_gain(size):
@@ -307,7 +308,7 @@ def ensemble_gain(size):
         row |= {"label_space": "1000", "n_images": size.images, "n_evaluators": 2, "ensemble": 0.6}
         row |= {"single": 0.6 - gain, "difference": gain, "images_high": gain + 0.1}
         rows.append(key(condition) | row | ends)
-    return frame(tables.ENSEMBLE_GAIN, rows)
+    return frame(recognition_tables.ENSEMBLE_GAIN, rows)
 
 
 def equal_loss(size):
@@ -323,15 +324,15 @@ def equal_loss(size):
             row |= {"difference": gain}
             row |= {"difference_low": gain - 0.1, "difference_high": gain + 0.1}
         rows.append(key(condition) | row)
-    return frame(tables.EQUAL_LOSS, rows)
+    return frame(recognition_tables.EQUAL_LOSS, rows)
 
 
 def shared_invariance(size):
-    return _drawn(tables.SHARED_INVARIANCE, size)
+    return _drawn(similarity_tables.SHARED_INVARIANCE, size)
 
 
 def cross_stage(size):
-    return _drawn(tables.CROSS_STAGE, size, judged_stage=size.stages)
+    return _drawn(similarity_tables.CROSS_STAGE, size, judged_stage=size.stages)
 
 
 def _drawn(table, size, **more):

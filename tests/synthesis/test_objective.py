@@ -108,7 +108,7 @@ def test_memory_is_used_and_its_contents_do_not_matter(networks, references, ima
         [Assignment(i, t) for i, t in enumerate(targets)],
         worst_model_assignments(targets, images),
     ):
-        memory = Workspace.of(shares, images)
+        memory = Workspace.allocate(shares, images)
         first, _ = combined_gradient(shares, images, memory)
         again = first.clone()
         for tensor in (*memory.differences, memory.total):

@@ -145,7 +145,7 @@ def test_step_makes_no_tensor_but_those_of_the_network(networks, references):
     bound = Bound("linf", "initial", 0.1)
     images = references.flip(0).contiguous()
     shares = [Assignment(0, ModelObjective.prepare(networks["net0"], references))]
-    memory = Workspace.of(shares, images)
+    memory = Workspace.allocate(shares, images)
     descent = ProjectedStep.of(settings(), bound, images.clone())
     smallest = min(images.numel(), torch.as_tensor(shares[0].target.activations).numel())
     with Watch(smallest) as watch:

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from metamers.config import validation
 from metamers.images import sources
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 SMALL = ROOT / "tests/configurations/small.yaml"
 pytestmark = pytest.mark.workflow
@@ -96,7 +96,7 @@ def workplace(tmp_path):
 def make(folder):
     snakemake(folder)
     (metamers,) = (folder / "results/small/metamers").rglob("*.safetensors")
-    answers = tables.read(tables.PREDICTIONS, folder / ANSWERS).set_index("evaluator")
+    answers = tables.read(raw_tables.PREDICTIONS, folder / ANSWERS).set_index("evaluator")
     return metamers.read_bytes(), answers["probability"]
 
 

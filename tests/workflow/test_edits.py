@@ -2,7 +2,7 @@
 
 Runs are real, and as small as they can be (`tiny_runs`). Pairs of edits are made at once, since
 Snakemake does not examine jobs behind one that reruns: one edit may hide another. Here a few edits
-at a time cover all kinds; ``make edits`` makes every one alone and every pair of two kinds.
+at a time cover all kinds; ``make edits`` makes every one alone, then every pair of two kinds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import copy
 import itertools
 import os
+import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -114,10 +116,25 @@ COVERING = [
     ("evaluator removed", "seed", "size"),
 ]
 EACH = [(name,) for name in EDITS]
-PAIRS = [
-    pair for pair in itertools.combinations(EDITS, 2) if EDITS[pair[0]].kind != EDITS[pair[1]].kind
-]
-CASES = EACH + PAIRS if ALL else COVERING
+
+
+def _pairs() -> list[tuple[str, str]]:
+    """Return all pairs of edits of two kinds; one of each two kinds, then another, and so on."""
+    rounds: list[list[tuple[str, str]]] = []
+    met: Counter[frozenset[str]] = Counter()
+    pairs = list(itertools.combinations(EDITS, 2))
+    random.Random(0).shuffle(pairs)
+    for pair in pairs:
+        kinds = frozenset(EDITS[name].kind for name in pair)
+        if len(kinds) == 2:
+            if met[kinds] == len(rounds):
+                rounds.append([])
+            rounds[met[kinds]].append(pair)
+            met[kinds] += 1
+    return list(itertools.chain(*rounds))
+
+
+CASES = [*EACH, *_pairs()] if ALL else COVERING
 
 
 @pytest.fixture(scope="module")

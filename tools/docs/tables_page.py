@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metamers.storage.tables import TABLES, Table
+from metamers.storage.columns import Table
+from metamers.storage.tables import TABLES
 
 _HEADING = """# Tables
 
@@ -105,7 +106,7 @@ from pathlib import Path
 
 from metamers.config.finished_run import FinishedRun
 
-run = FinishedRun.of(Path("results/quickstart"))
+run = FinishedRun.open(Path("results/quickstart"))
 condition = run.conditions("*/single_squeezenet/late/*")[0]
 metamers = run.metamers(condition)
 ids, references = run.references(condition.references)

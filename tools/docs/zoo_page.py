@@ -21,7 +21,12 @@ A model is a row of `config/models.yaml`; `workflow/schemas/models.schema.yaml` 
 means. The paper's 31 models are the 29 of its Table 4, whose labels and numbers of parameters the
 rows repeat, and the two wide ResNets that only its Table 5 names. Whenever a model is built its
 parameters are counted, and a number other than the row's is refused. Before them stand models whose
-real ImageNet weights come inside Python packages, so that everything runs without a download.
+real ImageNet weights come inside Python packages, so that everything runs without a download,
+and two trunks without a head, which are fetched from the package index when a run names them:
+
+- of MobileNetV2, all blocks equal torchvision's, which has been given the same file, bit for bit;
+- of the transformer, all blocks differ from onnxruntime's by 2e-6 of their length at most
+  (`tools/evidence/trunk_agreement.py`, four photographs, on a CPU).
 
 Table 4 names architectures and data sets, not files. Where several published weights have its
 number of parameters the row takes torchvision's `IMAGENET1K_V1`, else the one its note defends.

@@ -116,6 +116,7 @@ rule compare_with_paper:
     input:
         tables=expand(f"{RUN}/tables/{{table}}.parquet", table=plan.tables),
         success=f"{RUN}/tables/success.parquet",
+        by_set=f"{RUN}/tables/recognizability_by_set.parquet",
     output:
         paper_comparison=f"{RUN}/tables/paper_comparison.parquet",
         claims=f"{RUN}/tables/claims.parquet",

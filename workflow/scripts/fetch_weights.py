@@ -12,6 +12,6 @@ job = integrity.begin(snakemake)
 
 row = job.plan.row(snakemake.wildcards)
 spec, cache = ModelSpec.of(row), cache_folder(job.plan.config["weights_cache"])
-note = survey.fetch_one(spec.name, spec.weights, cache) | contents.of(row, cache)
+note = survey.fetch_one(spec.name, spec.weights, cache) | contents.hashes_of(row, cache)
 Path(snakemake.output[0]).write_text(json.dumps(note, indent=2))
 job.finish()

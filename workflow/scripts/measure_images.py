@@ -9,7 +9,7 @@ from metamers.evaluation.evaluators import subjects
 from metamers.execution import devices
 from metamers.models.weights import survey
 from metamers.models.weights.cache import cache_folder
-from metamers.storage import provenance, tables
+from metamers.storage import provenance, raw_tables, tables
 from metamers.storage.cache import ResultCache
 
 job = integrity.begin(snakemake)
@@ -34,5 +34,5 @@ with devices.acquire_device(plan.config["engine"]["device"]) as device:
         decides["revision"],
         plan.further_metrics,
     )
-tables.write(tables.IMAGE_METRICS, rows, snakemake.output[0], provenance.versions())
+tables.write(raw_tables.IMAGE_METRICS, rows, snakemake.output[0], provenance.versions())
 job.finish()

@@ -6,7 +6,7 @@ from metamers.evaluation import reference_answers
 from metamers.execution import devices
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 job = integrity.begin(snakemake)
 snakemake_script.prepare_torch(snakemake.threads)
@@ -21,5 +21,5 @@ with devices.acquire_device(job.plan.config["engine"]["device"]) as device:
         job.plan.config["evaluation"]["batch_size"],
         job.decided_by["chunk_size"],
     )
-tables.write(tables.REFERENCE_PREDICTIONS, answers, snakemake.output[0])
+tables.write(raw_tables.REFERENCE_PREDICTIONS, answers, snakemake.output[0])
 job.finish()

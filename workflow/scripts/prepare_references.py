@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from metamers.config import integrity
 from metamers.images import references
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
 
 job = integrity.begin(snakemake)
 
@@ -16,5 +16,5 @@ rows, pixels = references.prepare(
     job.decided_by["seed"],
 )
 references.save(snakemake.output.images, [row.image_id for row in rows], pixels)
-tables.write(tables.REFERENCES, map(asdict, rows), snakemake.output.manifest)
+tables.write(raw_tables.REFERENCES, map(asdict, rows), snakemake.output.manifest)
 job.finish()

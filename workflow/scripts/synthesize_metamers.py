@@ -11,7 +11,7 @@ from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
 from metamers.images import references
 from metamers.models.weights.cache import cache_folder
-from metamers.storage import metamers, tables
+from metamers.storage import metamers, raw_tables, tables
 
 job = integrity.begin(snakemake, gate=("answers", "manifest"))
 snakemake_script.prepare_torch(snakemake.threads)
@@ -19,8 +19,8 @@ snakemake_script.prepare_torch(snakemake.threads)
 plan, decides = job.plan, job.decided_by
 accuracy.require(
     accuracy.check(
-        tables.read(tables.REFERENCE_PREDICTIONS, snakemake.input.answers),
-        tables.read(tables.REFERENCES, snakemake.input.manifest),
+        tables.read(raw_tables.REFERENCE_PREDICTIONS, snakemake.input.answers),
+        tables.read(raw_tables.REFERENCES, snakemake.input.manifest),
         plan.used_rows,
         plan.config["accuracy_gate"],
     )
@@ -44,7 +44,7 @@ outputs = runner.run(
     checkpoint,
 )
 metamers.save(snakemake.output.metamers, outputs.metamers)
-tables.write(tables.TRACES, outputs.trace, snakemake.output.trace)
-tables.write(tables.GRADIENT_AGREEMENT, outputs.agreement, snakemake.output.agreement)
+tables.write(raw_tables.TRACES, outputs.trace, snakemake.output.trace)
+tables.write(raw_tables.GRADIENT_AGREEMENT, outputs.agreement, snakemake.output.agreement)
 job.finish()
 checkpoints.remove(checkpoint)

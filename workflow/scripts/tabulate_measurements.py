@@ -2,7 +2,8 @@
 
 from metamers.analysis import tabulate
 from metamers.config import integrity
-from metamers.storage import provenance, tables, traces
+from metamers.storage import provenance, raw_tables, tables, traces
+from metamers.storage.columns import CONDITION_KEY
 
 job = integrity.begin(snakemake)
 
@@ -15,10 +16,10 @@ found |= tabulate.further_similarities(dict(snakemake.input.items()), job.plan)
 found["optimisation"] = tabulate.losses(snakemake.input.metamers)
 tabulate.write_all(found, snakemake.output, stamp)
 tables.write_parts(
-    tables.TRACES,
+    raw_tables.TRACES,
     traces.gathered(snakemake.input.traces),
     snakemake.output.traces,
-    apart=(*tables.CONDITION_KEY, "image_id"),
+    apart=(*CONDITION_KEY, "image_id"),
     provenance=stamp,
 )
 job.finish()

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from metamers import bootstrap
 from metamers.analysis.run_results import Effect, RunResults, generator
 from metamers.evaluation.metrics.registry import MEASURES
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 FEWEST = 5  # conditions that a correlation needs
 UNLEARNED = ("ssim", "psnr", "vif", "rase", "scc")  # total variation has no better side

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metamers.images import crops
-from metamers.storage import tables
+from metamers.storage import baseline_tables
 from metamers.storage.columns import ANSWERS
 
 
@@ -39,7 +39,7 @@ def chance(reference_predictions: pd.DataFrame) -> pd.DataFrame:
             row | {"label_space": space, "chance": _agreement(answers[name].to_numpy(), photograph)}
             for space, name in ANSWERS.items()
         ]
-    return pd.DataFrame(rows, columns=tables.CHANCE.schema.names)
+    return pd.DataFrame(rows, columns=baseline_tables.CHANCE.schema.names)
 
 
 def _agreement(answers: NDArray, photograph: NDArray[np.intp]) -> float:

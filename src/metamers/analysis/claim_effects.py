@@ -27,10 +27,20 @@ def ensemble_gain(evidence: RunResults) -> Effect | str:
     )
 
 
-def gain_within(evidence: RunResults, family: str) -> Effect | str:
+def gain_at_equal_loss(evidence: RunResults) -> Effect | str:
+    """Return `ensemble_gain` of images that all sets compared brought to one loss."""
+    if not evidence.recognised.get("equal_loss"):
+        return "no experiment of kind 'equal_loss'; config/equal_loss.yaml has one"
+    return least(
+        [gain_within(evidence, family, "equal_loss") for family in FAMILIES],
+        "no ensemble beside single models of its family and training at equal loss",
+    )
+
+
+def gain_within(evidence: RunResults, family: str, kind: str = "model_sets") -> Effect | str:
     """Return how much better a family's ensembles transfer than its single models."""
     return pooled(
-        _gains(evidence, family),
+        _gains(evidence, family, kind),
         evidence,
         "contrasts of an ensemble with single models",
         f"no {family} ensemble beside single models of its family and training",
@@ -48,12 +58,8 @@ def gain_difference(evidence: RunResults) -> Effect | str:
     return pooled(parts, evidence, "pairs of gains", "no gain of CNNs beside one of transformers")
 
 
-def _gains(evidence: RunResults, family: str) -> list[Part]:
-    return [
-        p
-        for similar in evidence.similar("model_sets")
-        for p in _gains_of(evidence, similar, family)
-    ]
+def _gains(evidence: RunResults, family: str, kind: str) -> list[Part]:
+    return [p for similar in evidence.similar(kind) for p in _gains_of(evidence, similar, family)]
 
 
 def _gains_of(

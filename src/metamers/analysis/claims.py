@@ -69,6 +69,14 @@ CLAIMS = (
         claim_effects.ensemble_gain,
     ),
     Claim(
+        "ensembles transfer better at equal loss",
+        "The same of metamers that are finished alike: at equal steps, members of an ensemble get "
+        "fewer of them each.",
+        "section 1 and 5.4",
+        "the same, of images that ensemble and single models brought to one loss",
+        claim_effects.gain_at_equal_loss,
+    ),
+    Claim(
         "CNN ensembles transfer better",
         "Metamers of several CNNs are recognised better by other models than those of one.",
         "section 5.1",

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from metamers.analysis.success import SHARE
+from metamers.storage.columns import CONDITION_KEY
 from metamers.storage.provenance import RANDOM_WEIGHTS
-from metamers.storage.tables import CONDITION_KEY
 
 
 def markdown(
@@ -17,6 +17,7 @@ def markdown(
     run: Mapping[str, str],
     grid: pd.DataFrame | None = None,
     success: pd.DataFrame | None = None,
+    controls: pd.DataFrame | None = None,
 ) -> str:
     """Return the page ``docs/claims.md``.
 
@@ -30,6 +31,8 @@ def markdown(
         How many analyses give each verdict, by claim and stage (`multiverse.grid`).
     success
         Frame with the columns of the table `success`.
+    controls
+        Rows of the table `recognizability_by_set`, of sets of models without training.
     """
     made = ", ".join(f"{key} `{run[key]}`" for key in ("run", "version", "commit") if key in run)
     warning = [RANDOM_WEIGHTS, ""] if run.get("weights") == RANDOM_WEIGHTS else []
@@ -60,6 +63,8 @@ def markdown(
         lines += ["", f"## {row['claim'][0].upper()}{row['claim'][1:]}", "", *_paragraph(row)]
     if success is not None and len(success):
         lines += ["", *_failures(success)]
+    if controls is not None and len(controls):
+        lines += ["", *_controls(controls)]
     if grid is not None and len(grid):
         lines += ["", *_multiverse(grid)]
     return "\n".join(lines) + "\n"
@@ -90,6 +95,25 @@ def _failures(success: pd.DataFrame) -> list[str]:
             f"| {' | '.join(map(str, row[: len(keys)]))} "
             f"| {' | '.join('–' if pd.isna(v) else f'{v:.2f}' for v in row[len(keys) :])} |"
             for row in rows
+        ),
+    ]
+
+
+def _controls(rows: pd.DataFrame) -> list[str]:
+    return [
+        "## Controls",
+        "",
+        "Metamers of networks that were never trained, which enter no contrast and no mean over",
+        "sets: what matching activations gives without learned features. Share recognised by held",
+        "out models with trained weights, who all are strangers to them.",
+        "",
+        "| set | stage | bound | recognised | 95 % interval | n |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.model_set} | {row.stage} | {row.bound} | {row.mean:.3f} "
+            f"| {row.low:.3f} to {row.high:.3f} "
+            f"| {row.n_evaluators} evaluators, {row.n_images} images |"
+            for row in rows.itertuples(index=False)
         ),
     ]
 

@@ -17,8 +17,8 @@ from metamers import bootstrap
 from metamers.analysis.recognition_matrix import Experiments, RecognitionMatrix, cells
 from metamers.config.plan import Condition
 from metamers.images import crops
-from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import recognition_tables
+from metamers.storage.columns import CONDITION_KEY
 
 
 def equal_loss(
@@ -30,7 +30,8 @@ def equal_loss(
     """Return how model sets' metamers are recognised at one loss, beside the first set's.
 
     The images are those that all sets of the experiment brought to the target at a stage (of
-    crops: of photographs all of whose crops were), the judges those that are held out from all.
+    crops: of photographs all of whose crops were), the judges those trained models that are
+    held out from all.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def equal_loss(
                     row |= {"label_space": label_space} | one.columns()
                     row |= _course(courses[one], common) | _shares(found, one, sets, seed)
                     rows.append(row)
-    return pd.DataFrame(rows, columns=tables.EQUAL_LOSS.schema.names)
+    return pd.DataFrame(rows, columns=recognition_tables.EQUAL_LOSS.schema.names)
 
 
 def _images(optimisation: pd.DataFrame) -> pd.DataFrame:
@@ -139,7 +140,7 @@ def _shares(
     """Return the share that is recognised, and how much more than of the first set's metamers."""
     if not found:
         return {"n_evaluators": 0}
-    judges = np.logical_and.reduce([cell.held_out for cell in found.values()])
+    judges = np.logical_and.reduce([cell.of("trained") for cell in found.values()])
     mine, first = (found[each].recognised[judges].astype(np.float64) for each in (one, sets[0]))
     if not judges.any():
         return {"n_evaluators": 0}

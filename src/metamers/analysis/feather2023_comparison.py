@@ -9,7 +9,8 @@ import pandas as pd
 
 from metamers.analysis import feather2023
 from metamers.config.plan import Condition, Plan
-from metamers.storage import tables
+from metamers.storage import result_tables
+from metamers.storage.columns import CONDITION_KEY
 from metamers.synthesis import settings as recipes
 
 PRESET = "feather2023"
@@ -60,7 +61,7 @@ def comparison(
             rows.setdefault(
                 (row["quantity"], subject), row | {"paper_sd": people.std(), "differs": differs}
             )
-    return pd.DataFrame(rows.values(), columns=tables.PAPER_COMPARISON.schema.names)
+    return pd.DataFrame(rows.values(), columns=result_tables.PAPER_COMPARISON.schema.names)
 
 
 def _shares(
@@ -70,7 +71,7 @@ def _shares(
     for name, wanted in JUDGED.items():
         table = table[table[name] == wanted]
     return {
-        (Condition(*(str(row[key]) for key in tables.CONDITION_KEY)), str(row[who])): {
+        (Condition(*(str(row[key]) for key in CONDITION_KEY)), str(row[who])): {
             "run": row[value],
             "run_sd": row.get("sd"),
             "low": row["low"],

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from metamers import bootstrap
 from metamers.analysis import feather2023
 from metamers.analysis.run_results import Effect, RunResults
-from metamers.storage import tables
+from metamers.storage import result_tables
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ def human_alignment(seed: int) -> pd.DataFrame:
             row |= {f"n_{name}": known.size, name: known.mean()}
             row |= {f"{name}_low": float(low), f"{name}_high": float(high)}
         rows.append(row)
-    return pd.DataFrame(rows, columns=tables.HUMAN_ALIGNMENT.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.HUMAN_ALIGNMENT.schema.names)
 
 
 def correlation(found: Answers, generator: np.random.Generator) -> tuple[float, float, float]:

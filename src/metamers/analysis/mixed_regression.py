@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metamers import bootstrap
 from metamers.analysis.mixed_sets import require_one_setting
 from metamers.models.zoo import ModelSpec
-from metamers.storage import tables
+from metamers.storage import result_tables
 
 Array = NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def regression(mixed: pd.DataFrame, zoo: Mapping[str, ModelSpec]) -> pd.DataFram
     """
     require_one_setting(mixed)
     if mixed.empty:
-        return pd.DataFrame(columns=tables.MIXED_REGRESSION.schema.names)
+        return pd.DataFrame(columns=result_tables.MIXED_REGRESSION.schema.names)
     experiment = str(mixed["experiment"].iat[0])
     values = mixed["adjusted"].to_numpy(dtype=np.float64)
     makers = {"composition": _composition(mixed, zoo), "members": _indicators(mixed)}
@@ -75,7 +75,7 @@ def fitted(values: Array, terms: pd.DataFrame, units: Mapping[str, str]) -> pd.D
         {"term": name, "unit": units[name], "status": said} | shared | estimates.get(name, _UNKNOWN)
         for name, said in zip(names, status, strict=True)
     ]
-    return pd.DataFrame(rows, columns=tables.MIXED_REGRESSION.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.MIXED_REGRESSION.schema.names)
 
 
 def _estimates(values: Array, terms: pd.DataFrame, known: list[str]) -> dict[str, dict[str, float]]:

@@ -15,7 +15,8 @@ from metamers import bootstrap
 from metamers.analysis import recognizability
 from metamers.analysis.recognition import Members
 from metamers.analysis.recognition_matrix import RecognitionMatrix, cells, select
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 Array = NDArray[np.float64]
 PERMUTATIONS = 9999
@@ -52,7 +53,7 @@ def mixed_sets(
     pandas.DataFrame
         The columns of the table `mixed_sets`.
     """
-    judged = tables.matching(recognition, **tables.PRIMARY_RULE)
+    judged = tables.matching(recognition, **PRIMARY_RULE)
     chosen = [
         cell
         for _, found in select(cells(judged), {experiment: conditions})
@@ -65,7 +66,7 @@ def mixed_sets(
         own = {"members": models, "size": len(models), "adjusted": adjusted}
         named = {"experiment": experiment} | cell.columns()
         rows.append(named | own | recognizability.mean_over(cell, "held_out", seed))
-    return pd.DataFrame(rows, columns=tables.MIXED_SETS.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.MIXED_SETS.schema.names)
 
 
 def adjusted_means(chosen: Sequence[RecognitionMatrix]) -> Array:
@@ -128,14 +129,14 @@ def difference_in_means(mixed: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
             | dict(zip(("adjusted", "adjusted_low", "adjusted_high"), adjusted, strict=True))
             | {"p_value": p_value}
         )
-    frame = pd.DataFrame(rows, columns=tables.DIFFERENCE_IN_MEANS.schema.names)
+    frame = pd.DataFrame(rows, columns=result_tables.DIFFERENCE_IN_MEANS.schema.names)
     frame["p_adjusted"] = bootstrap.holm(frame["p_value"].to_numpy(dtype=np.float64))
     return frame.sort_values("difference", ascending=False, ignore_index=True)
 
 
 def require_one_setting(mixed: pd.DataFrame) -> None:
     """Refuse mixed sets that differ in more than their models."""
-    setting = ["experiment", *(name for name in tables.CONDITION_KEY if name != "model_set")]
+    setting = ["experiment", *(name for name in CONDITION_KEY if name != "model_set")]
     settings = mixed[setting]
     if len(settings.drop_duplicates()) > 1:
         raise ValueError(

@@ -14,8 +14,8 @@ from metamers.analysis.run_results import RunResults, got_right
 from metamers.analysis.verdicts import UNTESTABLE, judged_by
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
-from metamers.storage import tables
-from metamers.storage.columns import IMAGES_JUDGED, JUDGES
+from metamers.storage import result_tables
+from metamers.storage.columns import CONDITION_KEY, IMAGES_JUDGED, JUDGES, LABEL_SPACES, RULES
 
 
 def multiverse(
@@ -42,10 +42,10 @@ def multiverse(
         found["image_success"] = image_success
     rows = [
         row
-        for rule, space in product(tables.RULES, tables.LABEL_SPACES)
+        for rule, space in product(RULES, LABEL_SPACES)
         for row in _rows(plan, zoo, found, {"rule": rule, "label_space": space})
     ]
-    return pd.DataFrame(rows, columns=tables.CLAIMS_MULTIVERSE.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.CLAIMS_MULTIVERSE.schema.names)
 
 
 def grid(found: pd.DataFrame) -> pd.DataFrame:
@@ -82,5 +82,5 @@ def _rows(
 
 
 def _conditions(recognition: pd.DataFrame) -> set[tuple[str, ...]]:
-    rows = recognition[list(tables.CONDITION_KEY)].drop_duplicates()
+    rows = recognition[list(CONDITION_KEY)].drop_duplicates()
     return set(rows.itertuples(index=False, name=None))

@@ -12,7 +12,8 @@ import pandas as pd
 from metamers import bootstrap
 from metamers.analysis.paper_settings import Setting, differing, numbers, settings
 from metamers.models.zoo import ModelSpec
-from metamers.storage import tables
+from metamers.storage import result_tables, tables
+from metamers.storage.columns import PRIMARY_RULE
 
 
 def comparison(
@@ -55,7 +56,7 @@ def comparison(
         | dict(facts or {})
     )
     rows = [_row(row, found, run) for _, row in numbers().iterrows()]
-    return pd.DataFrame(rows, columns=tables.PAPER_COMPARISON.schema.names)
+    return pd.DataFrame(rows, columns=result_tables.PAPER_COMPARISON.schema.names)
 
 
 def _row(
@@ -90,7 +91,7 @@ def _absence(entry: pd.Series, run: Mapping[str, Setting]) -> str:
 
 
 def _stages(by_stage: pd.DataFrame, changes: str) -> dict[tuple[str, str], dict[str, Any]]:
-    chosen = tables.matching(by_stage, group="held_out", **tables.PRIMARY_RULE)
+    chosen = tables.matching(by_stage, group="held_out", **PRIMARY_RULE)
     if chosen["stage"].duplicated().any():
         settings = chosen[["experiment", "references", "recipe", "bound"]].drop_duplicates()
         raise ValueError(

@@ -72,11 +72,11 @@ def _of_main(plan: Plan, run: Mapping[str, Setting]) -> dict[str, float]:
     name = plan.first_of_kinds.get("model_sets")
     if name is None or "main" not in run:
         return {}
-    condition = plan.experiments[name][0]
+    condition = plan.contrasted[name][0]
     recipe = recipes.complete(plan.config["recipes"][condition.recipe])
     steps, turn = run["main"].steps, recipe["budget"]["steps_per_turn"]
     judges, start = plan.config["evaluators"], recipe["initializer"]
-    sets = {c.model_set for c in plan.experiments[name]}
+    sets = {c.model_set for c in plan.contrasted[name]}
     held_out = [len(set(judges) - set(plan.model_sets[s])) for s in sets]
     found = {
         "held-out evaluators": sum(held_out) / len(held_out),

@@ -115,7 +115,7 @@ def setting_of(plan: Plan, experiment: str, images: int) -> Setting:
 
     Where sets or recipes differ in their steps, the most are meant.
     """
-    conditions = plan.experiments[experiment]
+    conditions = plan.contrasted[experiment]
     steps = [
         budget.get("total_steps")
         or budget.get("at_most")

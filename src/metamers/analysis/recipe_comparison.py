@@ -17,7 +17,7 @@ from metamers.analysis.recognition_matrix import (
     select,
 )
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import recognition_tables
 
 _GROUPS = ("held_out", "members")
 
@@ -54,7 +54,7 @@ def recipe_effects(
                 labels = {"experiment": name, "baseline": baseline} | cell.columns()
                 found = _effects(cell, of_baseline[_apart(cell)], seed)
                 rows += [labels | effect for effect in found]
-    return pd.DataFrame(rows, columns=tables.RECIPE_EFFECTS.schema.names)
+    return pd.DataFrame(rows, columns=recognition_tables.RECIPE_EFFECTS.schema.names)
 
 
 def _apart(cell: RecognitionMatrix) -> tuple[Condition, str, str]:

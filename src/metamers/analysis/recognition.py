@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from metamers.storage.columns import ANSWERS
-from metamers.storage.tables import CONDITION_KEY, LABEL_SPACES, RULES
+from metamers.storage.columns import ANSWERS, CONDITION_KEY, LABEL_SPACES, RULES
 
 FLAGS = ("member", "same_weights", "related", "trained")
 Members = Mapping[str, Sequence[str]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metamers.analysis.recognition import FLAGS
 from metamers.config.plan import Condition
 from metamers.images import crops
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 Experiments = Mapping[str, Sequence[Condition]]
 
@@ -56,7 +56,7 @@ class RecognitionMatrix:
         return ~(self.member | self.same_weights)
 
     def of(self, group: str) -> NDArray[np.bool_]:
-        """Return which evaluators belong to a group of `tables.GROUPS`."""
+        """Return which evaluators belong to a group of `metamers.storage.columns.GROUPS`."""
         groups = {
             "trained": self.held_out & self.trained,
             "unrelated": self.held_out & self.trained & ~self.related,

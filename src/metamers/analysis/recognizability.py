@@ -20,7 +20,8 @@ from metamers.analysis.recognition_matrix import (
     select,
 )
 from metamers.config.plan import Condition
-from metamers.storage import tables
+from metamers.storage import recognition_tables
+from metamers.storage.columns import CONDITION_KEY, GROUPS, Table
 
 
 def recognizability(
@@ -48,7 +49,7 @@ def recognizability(
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
     ]
-    names = tables.RECOGNIZABILITY.schema.names
+    names = recognition_tables.RECOGNIZABILITY.schema.names
     return pd.concat(parts, ignore_index=True)[names] if parts else pd.DataFrame(columns=names)
 
 
@@ -57,6 +58,7 @@ def by_set(
     experiments: Experiments,
     seed: int = 0,
     successes: pd.DataFrame | None = None,
+    families: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
@@ -69,6 +71,9 @@ def by_set(
     successes
         What `metamers.analysis.success.successful` returned, for the means over images that
         are metamers.
+    families
+        Family of each evaluator, for the means in which families count alike; without it there
+        are none.
 
     Returns
     -------
@@ -80,13 +85,14 @@ def by_set(
         {"experiment": name, "group": group}
         | cell.columns()
         | mean_over(cell, group, seed)
+        | _balanced(cell, group, families, seed)
         | of_successful.columns(cell, group, seed)
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
-        for group in tables.GROUPS
+        for group in GROUPS
         if cell.of(group).any()
     ]
-    return _frame(tables.RECOGNIZABILITY_BY_SET, rows)
+    return _frame(recognition_tables.RECOGNIZABILITY_BY_SET, rows)
 
 
 @dataclass(frozen=True)
@@ -100,13 +106,13 @@ class _Successful:
     def of(cls, recognition: pd.DataFrame, successes: pd.DataFrame | None) -> _Successful:
         if successes is None or successes.empty:
             return cls(frozenset(), {})
-        keys = [*tables.CONDITION_KEY, "image_id"]
+        keys = [*CONDITION_KEY, "image_id"]
         image = recognition.groupby(keys, observed=True, sort=False).ngroup()
         first = ~image.duplicated()  # of each image: there are many judgements of it
         images = recognition.loc[first, keys].astype(str).assign(image=image[first])
         good = images.merge(successes.loc[successes["success"], keys].astype(str), "inner", keys)
         found = cells(recognition[image.isin(good["image"])], selected=True)
-        conditions = successes[list(tables.CONDITION_KEY)].drop_duplicates()
+        conditions = successes[list(CONDITION_KEY)].drop_duplicates()
         known = frozenset(Condition(*row) for row in conditions.itertuples(index=False, name=None))
         return cls(known, {(c.condition, c.rule, c.label_space): c for c in found})
 
@@ -136,10 +142,10 @@ def by_stage(recognition: pd.DataFrame, experiments: Experiments, seed: int = 0)
     rows = []
     for name, chosen in select(cells(recognition), experiments):
         for shared, similar in alike(chosen).items():
-            for group in tables.GROUPS:
+            for group in GROUPS:
                 row = _pooled(similar, group, seed)
                 rows += [{"experiment": name, "group": group} | dict(shared) | row] if row else []
-    return _frame(tables.RECOGNIZABILITY_BY_STAGE, rows)
+    return _frame(recognition_tables.RECOGNIZABILITY_BY_STAGE, rows)
 
 
 def ensemble_gain(
@@ -147,7 +153,7 @@ def ensemble_gain(
 ) -> pd.DataFrame:
     """Return how much more an ensemble's metamers are recognised than a single model's.
 
-    Each image and each evaluator that is held out for both is compared with itself; the
+    Each image and each trained evaluator that is held out for both is compared with itself; the
     interval resamples both. An ensemble is compared with each single model of the experiment,
     and with the mean of those that are its own members (`against` is then ``members``).
 
@@ -164,7 +170,7 @@ def ensemble_gain(
                 row = _gain(by_name[ensemble], [by_name[s] for s in singles], seed)
                 labels = {"model_set": ensemble, "against": against, "singles": singles}
                 rows += [{"experiment": name} | dict(shared) | labels | row] if row else []
-    return _frame(tables.ENSEMBLE_GAIN, rows)
+    return _frame(recognition_tables.ENSEMBLE_GAIN, rows)
 
 
 def _by_evaluator(cell: RecognitionMatrix, seed: int) -> pd.DataFrame:
@@ -201,7 +207,23 @@ def mean_over(cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _frame(table: tables.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def _balanced(
+    cell: RecognitionMatrix, group: str, families: Mapping[str, str] | None, seed: int
+) -> dict[str, Any]:
+    """Return the columns ``n_families`` to ``family_high`` of a cell."""
+    if families is None:
+        return {"n_families": None}
+    part = cell.part(group)
+    found = bootstrap.pooled([part], np.random.default_rng(seed), families=families)
+    return {
+        "n_families": len({families[name] for name in part[0]}),
+        "family_mean": found.mean,
+        "family_low": found.low,
+        "family_high": found.high,
+    }
+
+
+def _frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=table.schema.names)
 
 
@@ -235,7 +257,7 @@ def comparisons(names: Sequence[str], members: Members) -> list[tuple[str, str, 
 def _gain(
     ensemble: RecognitionMatrix, singles: Sequence[RecognitionMatrix], seed: int
 ) -> dict[str, Any]:
-    evaluators, difference = contrast(ensemble, singles)
+    evaluators, difference = contrast(ensemble, singles, "trained")
     if not evaluators:
         return {}
     low, high = bootstrap.crossed_change_interval(difference, np.random.default_rng(seed))

@@ -14,7 +14,7 @@ from metamers.analysis.recognition_matrix import RecognitionMatrix, alike, cells
 from metamers.config.plan import Plan
 from metamers.models.zoo import ModelSpec
 from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 Part = tuple[tuple[str, ...], NDArray[np.float64]]
 
@@ -63,9 +63,11 @@ class RunResults:
     recognised
         Cells of the first experiment of each kind, by the primary rule and of trained evaluators:
         a network with random weights that answers one class to all images would recognise them
-        all.
+        all. Controls (`Plan.controls`) are left out. Of kind ``equal_loss``, images that a set
+        did not bring to the target are empty; there are no cells without the table
+        ``optimisation``.
     group
-        Evaluators that judge contrasts: a group of `tables.GROUPS`.
+        Evaluators that judge contrasts: a group of `GROUPS`.
     image_metrics, mixed_regression, power, similarity, mixed_sets
         Tables of these names; empty where the run has none.
     """
@@ -86,7 +88,7 @@ class RunResults:
         plan: Plan,
         zoo: Mapping[str, ModelSpec],
         found: Mapping[str, pd.DataFrame],
-        rule: Mapping[str, str] = tables.PRIMARY_RULE,
+        rule: Mapping[str, str] = PRIMARY_RULE,
         judges: str = "trained",
         images: str = "all",
     ) -> RunResults:
@@ -114,11 +116,14 @@ class RunResults:
         if images == "metamers":
             judged = of_metamers(judged, found["image_success"])
         chosen = cells(judged, selected=images == "right")
-        conditions = {kind: plan.experiments[n] for kind, n in plan.first_of_kinds.items()}
+        conditions = {kind: plan.contrasted[n] for kind, n in plan.first_of_kinds.items()}
+        recognised = dict(select(chosen, conditions)) if chosen else {}
+        if matched := recognised.pop("equal_loss", None):
+            recognised |= _at_target(judged, matched, found.get("optimisation"), images)
         return cls(
             plan,
             zoo,
-            dict(select(chosen, conditions)) if chosen else {},
+            recognised,
             "unrelated" if judges == "unrelated" else "held_out",
             *(found.get(name, pd.DataFrame()) for name in EVIDENCE),
         )
@@ -172,6 +177,25 @@ def of_metamers(recognition: pd.DataFrame, image_success: pd.DataFrame) -> pd.Da
     are = pd.MultiIndex.from_frame(recognition[image]).isin(succeeded.index[succeeded])
     recognised = recognition["recognised"].astype(np.float32)
     return recognition.assign(recognised=recognised.where(are))
+
+
+def _at_target(
+    judged: pd.DataFrame,
+    matched: Sequence[RecognitionMatrix],
+    optimisation: pd.DataFrame | None,
+    images: str,
+) -> dict[str, list[RecognitionMatrix]]:
+    """Return the cells of kind ``equal_loss``, empty where an image did not reach the target."""
+    if optimisation is None:
+        return {}
+    image = [*CONDITION_KEY, "image_id"]
+    of_member = optimisation["reached"].astype("boolean").fillna(False).astype(bool)
+    reached = optimisation.assign(reached=of_member).groupby(image, observed=True)["reached"].all()
+    known = pd.MultiIndex.from_frame(judged[image]).isin(reached.index[reached])
+    recognised = judged["recognised"].astype(np.float32)
+    wanted = {cell.condition: cell for cell in matched}
+    found = cells(judged.assign(recognised=recognised.where(known)), selected=images == "right")
+    return {"equal_loss": [cell for cell in found if cell.condition in wanted]}
 
 
 def pooled(

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import squareform
 
 from metamers.evaluation.similarity.shared_invariance import columns, similarity
-from metamers.storage import tables
+from metamers.storage import similarity_tables, tables
+from metamers.storage.columns import CONDITION_KEY
 
 STIR = ["stir", "stir_low", "stir_high", "stir_floor"]
 
@@ -37,10 +38,10 @@ def shared_invariance(
         batches.setdefault(Path(path).parent, []).append(path)
     rows = []
     for files in batches.values():
-        geometry = tables.read(tables.GEOMETRY, files)
-        for _, judged in geometry.groupby(list(tables.CONDITION_KEY), observed=True):
+        geometry = tables.read(similarity_tables.GEOMETRY, files)
+        for _, judged in geometry.groupby(list(CONDITION_KEY), observed=True):
             rows += _condition(judged, members, seed)
-    return pd.DataFrame(rows, columns=tables.SHARED_INVARIANCE.schema.names)
+    return pd.DataFrame(rows, columns=similarity_tables.SHARED_INVARIANCE.schema.names)
 
 
 def _condition(
@@ -56,7 +57,7 @@ def _condition(
             pairs[row["evaluator"]], [pairs[maker] for maker in makers], seed, photographs
         )
         rows.append(
-            {name: row[name] for name in (*tables.CONDITION_KEY, "evaluator", "member", *STIR)}
+            {name: row[name] for name in (*CONDITION_KEY, "evaluator", "member", *STIR)}
             | {"n_images": photographs.size, "n_members": len(makers)}
             | columns("inverted_cka", found)
         )

@@ -17,8 +17,8 @@ import pandas as pd
 
 from metamers import bootstrap
 from metamers.images.crops import photograph_of
-from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import baseline_tables, recognition_tables
+from metamers.storage.columns import CONDITION_KEY
 
 SHARE = 0.9  # of the images, for a condition's to be called metamers
 CLOSER = 1.0  # percent of pairs of references that may be as close as a metamer is
@@ -89,7 +89,7 @@ def by_condition(images: pd.DataFrame) -> pd.DataFrame:
         }
         for key, group in images.groupby([*CONDITION_KEY, "model"], observed=True)
     ]
-    frame = pd.DataFrame(rows, columns=tables.SUCCESS.schema.names[:-1])
+    frame = pd.DataFrame(rows, columns=baseline_tables.SUCCESS.schema.names[:-1])
     return frame.assign(are_metamers=frame["share"] >= SHARE)
 
 
@@ -127,7 +127,7 @@ def metrics_by_set(
         | of_successful(group, seed)
         for key, group in rows.groupby([*CONDITION_KEY, "measure"], observed=True)
     ]
-    return pd.DataFrame(found, columns=tables.IMAGE_METRICS_BY_SET.schema.names)
+    return pd.DataFrame(found, columns=recognition_tables.IMAGE_METRICS_BY_SET.schema.names)
 
 
 def of_successful(group: pd.DataFrame, seed: int) -> dict[str, Any]:

@@ -33,8 +33,9 @@ from metamers.analysis.shared_invariance import shared_invariance
 from metamers.config.plan import Plan
 from metamers.images import classes
 from metamers.models import zoo
+from metamers.storage import baseline_tables, provenance, similarity_tables, tables
 from metamers.storage import metamers as metamer_files
-from metamers.storage import provenance, tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
 
 RAW = ("references", "reference_predictions", "predictions", "null_distribution", "ceiling")
 """Tables that `recognizability` passes on as they are."""
@@ -78,14 +79,20 @@ def recognizability(
         "classes": pd.DataFrame(classes.table()),
         "recognition": recognition,
         "chance": chance(own),
-        "image_success": images[tables.IMAGE_SUCCESS.schema.names],
+        "image_success": images[baseline_tables.IMAGE_SUCCESS.schema.names],
         "success": success.by_condition(images),
         "image_metrics_by_set": success.metrics_by_set(raw["image_metrics"], successes, seed),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
-        "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed, successes),
-        "recognizability_by_stage": analysis.by_stage(recognition, plan.experiments, seed),
+        "recognizability_by_set": analysis.by_set(
+            recognition,
+            plan.experiments,
+            seed,
+            successes,
+            {name: row["family"] for name, row in rows.items()},
+        ),
+        "recognizability_by_stage": analysis.by_stage(recognition, plan.contrasted, seed),
         "ensemble_gain": analysis.ensemble_gain(
-            recognition, plan.experiments, plan.model_sets, seed
+            recognition, plan.contrasted, plan.model_sets, seed
         ),
         "human_alignment": human_alignment(seed),
     }
@@ -210,7 +217,7 @@ def verdict_counts(found: pd.DataFrame) -> pd.DataFrame:
 def _evidence(folder: Path) -> dict[str, pd.DataFrame]:
     if not (folder / "recognition.parquet").exists():
         raise FileNotFoundError(f"{folder} has no recognition.parquet, which claims rest on")
-    names = ("recognition", "image_success", *EVIDENCE)
+    names = ("recognition", "image_success", "optimisation", *EVIDENCE)
     paths = {name: folder / f"{name}.parquet" for name in names}
     return {
         name: tables.read(tables.TABLES[name], path, categories=True)
@@ -224,6 +231,7 @@ def claims_page(
     config: Mapping[str, Any],
     found: pd.DataFrame | None = None,
     succeeded: pd.DataFrame | None = None,
+    controls: pd.DataFrame | None = None,
 ) -> str:
     """Return the page of claims, in Markdown.
 
@@ -231,9 +239,17 @@ def claims_page(
     ----------
     judged, found, succeeded
         The tables ``claims``, ``claims_multiverse`` and ``success``.
+    controls
+        What `of_controls` returned.
     """
     grid = None if found is None else multiverse.grid(found)
-    return page_of_claims.markdown(judged, provenance.stamp(config), grid, succeeded)
+    return page_of_claims.markdown(judged, provenance.stamp(config), grid, succeeded, controls)
+
+
+def of_controls(by_set: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Return the rows of `recognizability_by_set` on controls, by the primary rule."""
+    rows = tables.matching(by_set, group="trained", **PRIMARY_RULE)
+    return rows[rows["model_set"].isin(plan.controls)].drop_duplicates(list(CONDITION_KEY))
 
 
 def losses(paths: Iterable[str | Path]) -> pd.DataFrame:
@@ -267,7 +283,7 @@ def further_similarities(paths: Mapping[str, Any], plan: Plan) -> dict[str, pd.D
             paths["geometry"], plan.model_sets, plan.config["seed"]
         )
     if "cross_stage" in paths:
-        found["cross_stage"] = tables.read(tables.CROSS_STAGE, paths["cross_stage"])
+        found["cross_stage"] = tables.read(similarity_tables.CROSS_STAGE, paths["cross_stage"])
     return found
 
 

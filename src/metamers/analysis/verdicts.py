@@ -10,7 +10,7 @@ from scipy.stats import norm
 from metamers import bootstrap
 from metamers.analysis.claims import CLAIMS, Claim
 from metamers.analysis.run_results import Effect, RunResults
-from metamers.storage import tables
+from metamers.storage import result_tables
 
 UNTESTABLE = "not testable with these models"
 FEW = 5
@@ -39,7 +39,7 @@ def judge(evidence: RunResults, successful: RunResults | None = None) -> pd.Data
         The columns of the table `claims`, in the order of `CLAIMS`.
     """
     rows = [judged_by(claim, evidence) | _of_metamers(claim, successful) for claim in CLAIMS]
-    frame = pd.DataFrame(rows, columns=tables.CLAIMS.schema.names)
+    frame = pd.DataFrame(rows, columns=result_tables.CLAIMS.schema.names)
     if evidence.plan.config["random_weights"]:
         drawn = frame["claim"].isin([claim.name for claim in CLAIMS if claim.of_run])
         frame.loc[drawn, ["verdict", "reason"]] = UNTESTABLE, "the weights are random"

@@ -10,7 +10,6 @@ import typer
 
 from metamers.cli.options import DEFAULT_CONFIG, ConfigFiles, DefaultConfig
 from metamers.config import validation
-from metamers.config.plan import Plan
 
 app = typer.Typer(help="Judge the paper's claims.", no_args_is_help=True)
 
@@ -31,11 +30,8 @@ def judge_claims(
     base = default.resolve().parent.parent
     try:
         config = validation.read(configfile or [], default)
-        rows = validation.rows_of(config, base)
-        validation.require(config, rows, base)
-        plan = Plan.from_config(config, rows)
         make = tabulate.multiverse_of if multiverse else tabulate.claims_of
-        judged = make(tables, plan)
+        judged = make(tables, validation.plan_of(config, base))
     except (ValueError, FileNotFoundError) as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:

@@ -52,7 +52,7 @@ def write(
     try:
         if output.exists() and any(output.iterdir()):
             raise ValueError(f"{output} is not empty: a task's key must not be lost")
-        found = FinishedRun.of(run)
+        found = FinishedRun.open(run)
         chosen = found.conditions(conditions or "*")
         if conditions is None and (main := found.plan.first_of_kinds.get("model_sets")):
             chosen = list(found.plan.experiments[main])
@@ -84,7 +84,7 @@ def score(
 
     folder = output or run / "people"
     try:
-        found = FinishedRun.of(run)
+        found = FinishedRun.open(run)
         kept, left_out = scoring.attentive(scoring.read(files, key), catch)
         if kept.empty:
             raise ValueError(f"nobody got {catch:.0%} of the catch trials right: {left_out}")

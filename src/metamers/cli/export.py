@@ -28,7 +28,7 @@ def export(
 
     folder = output or run / "png"
     try:
-        found = FinishedRun.of(run)
+        found = FinishedRun.open(run)
         count = sum(1 for _ in tqdm(written(found, folder, conditions), unit="image", disable=None))
     except (OSError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error

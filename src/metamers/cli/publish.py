@@ -39,7 +39,7 @@ def publish(
             raise ValueError("--with-photographs and --photographs-licence go together")
         if output.exists() and any(output.iterdir()):
             raise ValueError(f"{output} is not empty")
-        found = FinishedRun.of(run)
+        found = FinishedRun.open(run)
         output.mkdir(parents=True, exist_ok=True)
         images = contents.write(output, found, project, with_photographs)
     except (OSError, ValueError) as error:

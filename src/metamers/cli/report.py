@@ -62,7 +62,7 @@ def write(folder: Path, configfile: Path | None = None, *, archive: bool = False
     typer.Exit
         With Snakemake's code, if it fails.
     """
-    run = FinishedRun.of(folder)
+    run = FinishedRun.open(folder)
     path = folder / ("report.zip" if archive else "report.html")
     given = ["--configfile", str(configfile)] if configfile else []
     command = [sys.executable, "-m", "snakemake", *given, "--report", str(path), "--quiet"]

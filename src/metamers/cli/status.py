@@ -32,7 +32,7 @@ class SynthesisStatus:
         ``done``, ``failed``, ``begun`` or ``waiting``. ``begun`` is at work, or was interrupted:
         ``age`` tells them apart.
     progress
-        The progress bar that its log ends with: share, steps, time left and loss.
+        What its log says last: share of all steps, time gone and left, loss.
     age
         Seconds since its log was written; None without a log.
     """
@@ -58,15 +58,12 @@ def syntheses(plan: Plan, run: Path, logs: Path) -> Iterator[SynthesisStatus]:
         for shard in plan.shards:
             made = run / "metamers" / str(condition) / f"{shard}.safetensors"
             log = logs / "synthesize_metamers" / str(condition) / f"{shard}.log"
-            if made.exists():
-                yield SynthesisStatus(condition, shard, "done")
-            elif log.exists():
-                text = _end_of(log)
-                state = "failed" if "Traceback (most recent call last)" in text else "begun"
-                age = time.time() - log.stat().st_mtime
-                yield SynthesisStatus(condition, shard, state, _bar(text), age)
-            else:
-                yield SynthesisStatus(condition, shard, "waiting")
+            text = _end_of(log) if log.exists() else ""
+            age = time.time() - log.stat().st_mtime if log.exists() else None
+            failed = "Traceback (most recent call last)" in text
+            begun = "failed" if failed else "begun" if log.exists() else "waiting"
+            state = "done" if made.exists() else begun
+            yield SynthesisStatus(condition, shard, state, _progress(text), age)
 
 
 def _end_of(log: Path) -> str:
@@ -75,10 +72,10 @@ def _end_of(log: Path) -> str:
         return file.read().decode(errors="replace")
 
 
-def _bar(text: str) -> str:
-    """Return the last progress bar in a log, without its title."""
-    bars = [part for line in text.splitlines() for part in line.split("\r") if "%|" in part]
-    return bars[-1].split(": ", 1)[-1].strip() if bars else ""
+def _progress(text: str) -> str:
+    """Return what a log says last of progress, without its title."""
+    lines = [line for line in text.splitlines() if "% of " in line and " left" in line]
+    return lines[-1].split(": ", 1)[-1] if lines else ""
 
 
 @app.command("status")

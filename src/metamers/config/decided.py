@@ -122,7 +122,9 @@ def _baselines(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
 def _weights(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:
     row = plan.zoo[wildcards["model"]]
     weights = plan.identities([wildcards["model"]])[0]["weights"]
-    return {"weights": weights} | contents.of(row, cache_folder(plan.config["weights_cache"]))
+    return {"weights": weights} | contents.hashes_of(
+        row, cache_folder(plan.config["weights_cache"])
+    )
 
 
 def _answers(plan: Plan, wildcards: Wildcards) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Kinds of experiments: what one may hold, and what is tabulated and drawn of it.
 
-A kind is added here. Its tables are declared in `metamers.storage.tables` and made in
+A kind is added here. Its tables are declared in `metamers.storage` and made in
 `metamers.analysis.tabulate`, its figures are drawn in `metamers.figures.registry`, each with a
 caption in `workflow/report/`; tests say what is missing.
 """

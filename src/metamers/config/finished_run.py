@@ -37,7 +37,7 @@ class FinishedRun:
     config: Mapping[str, Any]
 
     @classmethod
-    def of(cls, folder: Path) -> FinishedRun:
+    def open(cls, folder: Path) -> FinishedRun:
         """Open a run.
 
         Raises

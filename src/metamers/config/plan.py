@@ -126,6 +126,28 @@ class Plan:
         """Return the conditions of all experiments, each once."""
         return tuple(dict.fromkeys(c for cells in self.experiments.values() for c in cells))
 
+    @cached_property
+    def controls(self) -> frozenset[str]:
+        """Return the declared sets of models that were never trained, which enter no contrast.
+
+        Their metamers say what matching activations gives without learned features.
+        """
+        drawn = {name for found in self.drawn_sets.values() for name in found}
+        training = {name: row.get("training") for name, row in self.zoo.items()}
+        return frozenset(
+            name
+            for name, members in self.model_sets.items()
+            if name not in drawn and all(training.get(member) == "random" for member in members)
+        )
+
+    @cached_property
+    def contrasted(self) -> dict[str, tuple[Condition, ...]]:
+        """Return the conditions of each experiment without controls, if it has others."""
+        return {
+            name: tuple(c for c in cells if c.model_set not in self.controls) or cells
+            for name, cells in self.experiments.items()
+        }
+
     def of_kind(self, kind: str) -> dict[str, tuple[Condition, ...]]:
         """Return the conditions of each experiment of a kind."""
         wanted = self.config["experiments"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from metamers import bootstrap
 from metamers.images import crops
 from metamers.models import zoo
-from metamers.storage import tables
+from metamers.storage import raw_tables
 
 CHANCE = 0.01  # rows that expect no more than this have random weights
 ALIKE = 1e-4  # of their length: what rounding leaves of the difference of equal activations
@@ -55,7 +55,7 @@ def check(
         _row(name, judged[judged["evaluator"] == name], rows[name], gate)
         for name in sorted({*answers["evaluator"], *headless})
     ]
-    return pd.DataFrame(found, columns=tables.ACCURACY.schema.names)
+    return pd.DataFrame(found, columns=raw_tables.ACCURACY.schema.names)
 
 
 def require(found: pd.DataFrame) -> None:

@@ -38,7 +38,7 @@ def compressed(pixels: Tensor) -> Tensor:
 
 
 CHANGED = {"crop": cropped, "flip": functional.horizontal_flip, "jpeg": compressed}
-"""What is done to references, by its name in `tables.CHANGES`."""
+"""What is done to references, by its name in `metamers.storage.columns.CHANGES`."""
 
 
 def measure(

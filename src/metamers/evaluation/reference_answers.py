@@ -14,7 +14,7 @@ from torch import Tensor
 from metamers.evaluation.accuracy import AccuracyError, require_different
 from metamers.evaluation.evaluators import Evaluator, answers
 from metamers.evaluation.similarity.activations import ReferenceDistances
-from metamers.storage import tables
+from metamers.storage import raw_tables
 
 
 def predict_references(
@@ -41,7 +41,7 @@ def predict_references(
     AccuracyError
         If activations of one without a head are alike, wholly zero or not finite.
     """
-    parts = [pd.DataFrame(columns=tables.REFERENCE_PREDICTIONS.schema.names)]
+    parts = [pd.DataFrame(columns=raw_tables.REFERENCE_PREDICTIONS.schema.names)]
     for row in evaluators:
         evaluator = Evaluator.load(row, cache, device, batch_size, chunk_size)
         for name, (ids, pixels) in references.items():

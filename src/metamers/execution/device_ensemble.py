@@ -139,7 +139,7 @@ def assembled(
     device = engine.torch_device()
     layout = torch.channels_last if channels_last else torch.contiguous_format
     weights = {
-        name: Weights.of(one.classifier.to("cpu").to(memory_format=layout), device)
+        name: Weights.take_over(one.classifier.to("cpu").to(memory_format=layout), device)
         for name, one in features.items()
     }
     sizes = {name: one.nbytes for name, one in weights.items()}

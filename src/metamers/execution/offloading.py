@@ -76,7 +76,7 @@ class Weights:
     device: torch.device
 
     @classmethod
-    def of(cls, network: nn.Module, device: torch.device) -> Weights:
+    def take_over(cls, network: nn.Module, device: torch.device) -> Weights:
         """Take over the tensors of a network that is on the host."""
         tensors = [*network.parameters(), *network.buffers()]
         if device.type == "cuda":

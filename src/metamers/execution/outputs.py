@@ -13,7 +13,7 @@ import torch
 from metamers.execution.batching import Finished, Progress
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
-from metamers.storage import provenance, tables
+from metamers.storage import provenance, raw_tables
 from metamers.storage.metamers import PER_IMAGE, Metamers
 from metamers.synthesis.gradient_agreement import pairs
 from metamers.synthesis.settings import SynthesisSettings
@@ -139,4 +139,4 @@ def gradient_agreement(spec: SynthesisSpec, progress: Progress, ids: Sequence[st
         for row, cosine in zip(part.rows, cosines, strict=True)
         if not np.isnan(cosine)
     ]
-    return pd.DataFrame(rows, columns=tables.GRADIENT_AGREEMENT.schema.names)
+    return pd.DataFrame(rows, columns=raw_tables.GRADIENT_AGREEMENT.schema.names)

@@ -134,12 +134,12 @@ class _Job:
     def make_all(self) -> None:
         """Make all images that are not made yet."""
         steps = [0, *accumulate(turn.steps for turn in self.plan)]
-        total, title = steps[-1] * len(self.ids), str(self.spec.condition)
+        total, title = steps[-1] * len(self.ids), f"{self.spec.condition}/{self.spec.shard}"
+        done = self._steps_done(steps)
         with (
-            snakemake_script.progress(total, title, unit="image-step") as bar,
+            snakemake_script.progress(total, title, "image-step", done) as bar,
             stop_on_signal() as stop,
         ):
-            bar.advance(self._steps_done(steps))
 
             def make(batch: Batch) -> Synthesis:
                 def on_turn(state: State) -> None:

@@ -14,8 +14,7 @@ from metamers.config.finished_run import FinishedRun
 from metamers.config.plan import Condition
 from metamers.experiment.design import CATCH, TEST, UNCHANGED
 from metamers.images.classes import CATEGORIES
-from metamers.storage import tables
-from metamers.storage.columns import PEOPLE
+from metamers.storage.columns import CONDITION_KEY, PEOPLE
 
 # As in model-vs-human (Geirhos et al. 2021).
 COLUMNS = (
@@ -88,11 +87,11 @@ def human_answers(answers: pd.DataFrame, run: FinishedRun) -> pd.DataFrame:
     strange = set(answers["condition"]) - set(known) - {UNCHANGED}
     if strange:
         raise AnswersError(f"{run.folder} has no condition {sorted(strange)}: is it another run's?")
-    nothing: dict[str, Any] = dict.fromkeys(tables.CONDITION_KEY)
+    nothing: dict[str, Any] = dict.fromkeys(CONDITION_KEY)
     conditions = pd.DataFrame([known.get(name, nothing) for name in answers["condition"]])
     return pd.DataFrame(
         {
-            **{name: conditions[name] for name in tables.CONDITION_KEY},
+            **{name: conditions[name] for name in CONDITION_KEY},
             "image_id": answers["image_id"],
             "person": answers["subj"],
             "session": answers["Session"],
@@ -120,7 +119,7 @@ def with_people(answered: pd.DataFrame, run: FinishedRun) -> pd.DataFrame:
     models = models[(models["rule"] == "label") & (models["label_space"] != "1000")]
     rows = []
     of_metamers = answered.dropna(subset="model_set")
-    for key, group in of_metamers.groupby(list(tables.CONDITION_KEY)):
+    for key, group in of_metamers.groupby(list(CONDITION_KEY)):
         condition = Condition(*map(str, key))
         share = share_of_people(group, run.config["seed"])
         rows += [
@@ -165,9 +164,9 @@ def human_alignment(answered: pd.DataFrame, run: FinishedRun) -> pd.DataFrame:
     judged = run.table("recognizability")
     judged = judged[(judged["rule"] == "label") & (judged["label_space"] == "16_mean")]
     held_out = judged[~judged["member"] & ~judged["same_weights"]]
-    networks = dict(list(held_out.groupby(list(tables.CONDITION_KEY), observed=True)))
+    networks = dict(list(held_out.groupby(list(CONDITION_KEY), observed=True)))
     rows = []
-    for key, group in answered.dropna(subset="model_set").groupby(list(tables.CONDITION_KEY)):
+    for key, group in answered.dropna(subset="model_set").groupby(list(CONDITION_KEY)):
         if key not in networks:
             continue
         seed, condition = run.config["seed"], Condition(*map(str, key))
@@ -197,9 +196,9 @@ def human_alignment(answered: pd.DataFrame, run: FinishedRun) -> pd.DataFrame:
 
 def text(answered: pd.DataFrame, left_out: Mapping[str, float]) -> str:
     """Return what was scored as text: shares by condition with intervals, and who was left out."""
-    named = answered.fillna(dict.fromkeys(tables.CONDITION_KEY, ""))
+    named = answered.fillna(dict.fromkeys(CONDITION_KEY, ""))
     lines = ["Share of pictures that people put into the right one of 16 categories [95 %]:"]
-    for key, group in named.groupby(list(tables.CONDITION_KEY)):
+    for key, group in named.groupby(list(CONDITION_KEY)):
         found = share_of_people(group, seed=0)
         interval = f"[{found['low']:.2f}, {found['high']:.2f}]"
         count = f"({len(group)} answers, {found['n_evaluators']} people)"

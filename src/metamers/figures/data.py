@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.storage.tables import CONDITION_KEY, Table, matching
+from metamers.storage.columns import CONDITION_KEY, Table
+from metamers.storage.tables import matching
 
 Labels = Mapping[str, str]
 
@@ -36,7 +37,7 @@ def checked(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     if wanted != met:
         raise ValueError(
             f"the frame for table {table.name!r} lacks the columns {sorted(wanted - met)} and has "
-            f"the unknown columns {sorted(met - wanted)}; see metamers.storage.tables"
+            f"the unknown columns {sorted(met - wanted)}; see docs/tables.md"
         )
     if frame.empty:
         raise NothingToDrawError(f"table {table.name!r} has no rows: there is nothing to draw")

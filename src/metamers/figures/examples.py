@@ -19,7 +19,8 @@ from metamers.figures.data import inline, pick, printed
 from metamers.figures.inputs import RECOGNISED, FigureInputs
 from metamers.images import references as reference_files
 from metamers.storage import metamers as metamer_files
-from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, matching
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import matching
 
 _REFERENCE = "reference"
 _PICTURE = [*CONDITION_KEY, "image_id"]

@@ -10,7 +10,7 @@ import pandas as pd
 from metamers.figures import style
 from metamers.figures.data import Labels, inline, printed
 from metamers.figures.inputs import FigureInputs
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 _SERIES = [*CONDITION_KEY, "model", "other", "step"]
 

@@ -20,7 +20,7 @@ from metamers.figures import style
 from metamers.figures.data import NothingToDrawError, in_order, inline
 from metamers.figures.inputs import FigureInputs
 from metamers.images.crops import photograph_of
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 UNDRAWN = ("scc_ceiling",)  # a property of the references alone
 COMPUTED = "computed"

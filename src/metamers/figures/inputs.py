@@ -20,7 +20,8 @@ from metamers.figures.data import (
     set_labels,
     sets_in_order,
 )
-from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, TABLES, read
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import TABLES, read
 
 RECOGNISED = "Recognised: same answer as the evaluator's own to the reference, 1000 classes."
 
@@ -85,6 +86,7 @@ class FigureInputs:
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
         plan = Plan.from_config(config, zoo)
+        labels |= {name: f"{labels.get(name, name)} (control)" for name in sorted(plan.controls)}
         return cls(Tables(table_paths), metamers, references, plan, labels)
 
     @property

@@ -9,7 +9,7 @@ import pandas as pd
 from metamers.figures import style
 from metamers.figures.data import NothingToDrawError, inline, printed
 from metamers.figures.inputs import FigureInputs
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 from metamers.storage.traces import thinned
 
 _SERIES = [*CONDITION_KEY, "model"]

@@ -9,7 +9,7 @@ import pandas as pd
 from metamers.figures import style
 from metamers.figures.data import NothingToDrawError, inline
 from metamers.figures.inputs import RECOGNISED, FigureInputs
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 _HEIGHT = 260
 _BINS = 20

@@ -8,7 +8,7 @@ import pandas as pd
 from metamers.figures import style
 from metamers.figures.data import in_order, inline, printed
 from metamers.figures.inputs import RECOGNISED, FigureInputs
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 _MEASURES = {
     "held_out": "recognised by held-out models",

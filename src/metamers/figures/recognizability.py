@@ -11,7 +11,8 @@ from metamers.figures import style
 from metamers.figures.data import inline, printed
 from metamers.figures.human_alignment import published_people
 from metamers.figures.inputs import RECOGNISED, FigureInputs
-from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, matching
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import matching
 
 _HELD_OUT, _MEMBER = "held-out model", "member of the set"
 _TWIN, _MEAN = "weights of a member", "mean of held-out models, 95 % interval"

@@ -11,7 +11,7 @@ from metamers.evaluation.similarity.sample_size import ROOM, has_room
 from metamers.figures import style
 from metamers.figures.data import NothingToDrawError, inline
 from metamers.figures.inputs import FigureInputs
-from metamers.storage.tables import COMPARISONS
+from metamers.storage.columns import COMPARISONS
 
 ENOUGH = 80  # images that suffice, by the paper
 TOLERATED = 0.05  # in the unit of the divergence; the project's reading of "suffice"

@@ -13,7 +13,7 @@ from metamers.evaluation.similarity.densities import Convention
 from metamers.figures import style
 from metamers.figures.data import inline, pick, printed
 from metamers.figures.inputs import FigureInputs
-from metamers.storage.tables import COMPARISONS
+from metamers.storage.columns import COMPARISONS
 
 _DASHED = (
     "Dashed: the evaluator is a member of the set, so the cell says nothing about transfer. "

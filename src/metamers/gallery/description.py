@@ -11,7 +11,7 @@ from metamers.config.plan import Condition
 from metamers.gallery.run_tables import HELD_OUT, MEMBER, RunTables
 from metamers.images.classes import class_name, class_names
 from metamers.storage import provenance
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 AXES = {
     "references": "Draw",

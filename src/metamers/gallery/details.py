@@ -9,7 +9,7 @@ import pandas as pd
 
 from metamers.config.plan import Condition
 from metamers.gallery.run_tables import RunTables, number_of
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage.columns import CONDITION_KEY
 
 Rows = Sequence[Mapping[str, Any]]
 

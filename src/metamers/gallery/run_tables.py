@@ -14,7 +14,8 @@ import pandas as pd
 from metamers.config.plan import GALLERY_TABLES, Condition
 from metamers.evaluation.metrics.registry import MEASURES
 from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY, PRIMARY_RULE, matching
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE
+from metamers.storage.tables import matching
 
 HELD_OUT, MEMBER = "held-out", "member of the set"
 _BETTER = {

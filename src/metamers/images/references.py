@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """A row of the manifest: the table `references` of `metamers.storage.tables`.
+    """A row of the manifest: the table `references` of `metamers.storage.raw_tables`.
 
     Attributes
     ----------

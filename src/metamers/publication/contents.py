@@ -13,7 +13,7 @@ import yaml
 from metamers.config.finished_run import FinishedRun
 from metamers.config.plan import Condition
 from metamers.images import png
-from metamers.storage import tables
+from metamers.storage.columns import CONDITION_KEY
 
 METADATA = "metadata.csv"
 CONFIG = "config.yaml"
@@ -64,7 +64,7 @@ def judges_answers(run: FinishedRun) -> Iterator[tuple[str, pd.DataFrame]]:
     for name, rows in answers.groupby("evaluator", observed=True):
         conditions = [
             str(Condition(*map(str, key)))
-            for key in rows[list(tables.CONDITION_KEY)].itertuples(index=False)
+            for key in rows[list(CONDITION_KEY)].itertuples(index=False)
         ]
         yield (
             str(name),
@@ -111,7 +111,7 @@ def _row(
     known: pd.DataFrame,
 ) -> dict[str, Any]:
     draw = columns["references"]
-    condition = dict.fromkeys(tables.CONDITION_KEY) | dict(columns)
+    condition = dict.fromkeys(CONDITION_KEY) | dict(columns)
     return {
         "file_name": str(path.relative_to(folder)),
         "kind": kind,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from metamers.storage import tables
-from metamers.storage.tables import CONDITION_KEY
+from metamers.storage import raw_tables, tables
+from metamers.storage.columns import CONDITION_KEY
 
 POINTS = 50
 _SERIES = [*CONDITION_KEY, "model"]
@@ -17,7 +17,7 @@ _SERIES = [*CONDITION_KEY, "model"]
 def gathered(paths: Iterable[str]) -> Iterator[pd.DataFrame]:
     """Yield the thinned traces of each file, one file in memory at a time."""
     for path in paths:
-        yield thinned(tables.read(tables.TRACES, path, categories=True), POINTS)
+        yield thinned(tables.read(raw_tables.TRACES, path, categories=True), POINTS)
 
 
 def thinned(table: pd.DataFrame, points: int) -> pd.DataFrame:

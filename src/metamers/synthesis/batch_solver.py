@@ -58,7 +58,7 @@ class BatchSolver:
         Nothing is read back from the device until the last step is done.
         """
         assignments = self.assignments(turn, state.images)
-        workspace = Workspace.of(assignments, state.images)
+        workspace = Workspace.allocate(assignments, state.images)
         images, losses = state.images.clone(), []
         memory = {name: kept.clone() for name, kept in state.memory.items()}
         for step in range(turn.first_step, turn.first_step + turn.steps):

@@ -220,8 +220,8 @@ class Workspace:
     total: Tensor | None
 
     @classmethod
-    def of(cls, assignments: Sequence[Assignment], images: Tensor) -> Workspace:
-        """Take the memory for a turn."""
+    def allocate(cls, assignments: Sequence[Assignment], images: Tensor) -> Workspace:
+        """Allocate the memory for a turn."""
         kept = [
             one.target.activations if one.target.replay is None else None for one in assignments
         ]
@@ -271,7 +271,7 @@ def combined_gradient(
     squared
         Whether the gradient is that of the losses' squares.
     """
-    workspace = workspace or Workspace.of(assignments, images)
+    workspace = workspace or Workspace.allocate(assignments, images)
     total, all_losses = workspace.total, []
     for assignment, difference in zip(assignments, workspace.differences, strict=True):
         part = images if assignment.rows is None else images[assignment.rows]

@@ -9,7 +9,8 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from metamers.evaluation.metrics import compute, frechet, pixel, registry
 from metamers.evaluation.metrics.compute import MetricSuite
-from metamers.storage import tables
+from metamers.storage import raw_tables, tables
+from metamers.storage.columns import CONDITION_KEY
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +189,10 @@ def test_all_of_table_1_appear_computed_or_with_the_reason(rows):
 
 
 def test_rows_are_those_of_the_table(rows, tmp_path):
-    condition = dict.fromkeys(tables.CONDITION_KEY, "any")
+    condition = dict.fromkeys(CONDITION_KEY, "any")
     path = tmp_path / "image_metrics.parquet"
-    tables.write(tables.IMAGE_METRICS, rows.assign(**condition), path)
-    assert len(tables.read(tables.IMAGE_METRICS, path)) == len(rows)
+    tables.write(raw_tables.IMAGE_METRICS, rows.assign(**condition), path)
+    assert len(tables.read(raw_tables.IMAGE_METRICS, path)) == len(rows)
 
 
 def test_images_too_small_for_vif_are_said_to_be(references):

@@ -13,7 +13,7 @@ from scipy.stats import gaussian_kde
 
 from metamers.evaluation.similarity import densities, distances, divergence, sample_size
 from metamers.evaluation.similarity.densities import BITS, Convention, Sample
-from metamers.storage.tables import COMPARISONS, CONDITION_KEY
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 
 
 def compare(references, metamers, **options):

@@ -65,8 +65,8 @@ def row(**weights):
 def test_a_file_that_a_factory_loads_decides_by_its_contents(own):
     (own / "mine.pth").write_bytes(b"one")
     mine = row(source="factory", path=str(own / "mine.pth"))
-    before = contents.of(mine, own / "cache")
+    before = contents.hashes_of(mine, own / "cache")
     assert before["sha256"] == sha256_of(own / "mine.pth")
     (own / "mine.pth").write_bytes(b"other")
-    assert contents.of(mine, own / "cache")["sha256"] != before["sha256"]
-    assert "sha256" not in contents.of(row(source="factory"), own / "cache")
+    assert contents.hashes_of(mine, own / "cache")["sha256"] != before["sha256"]
+    assert "sha256" not in contents.hashes_of(row(source="factory"), own / "cache")

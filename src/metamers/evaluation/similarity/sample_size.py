@@ -16,7 +16,7 @@ from metamers import bootstrap
 from metamers.bootstrap import RESAMPLES, TAILS
 from metamers.evaluation.similarity.densities import BITS, Convention, Sample, divergence
 from metamers.evaluation.similarity.divergence import compared, numbered, samples_of
-from metamers.storage.tables import COMPARISONS, CONDITION_KEY
+from metamers.storage.columns import COMPARISONS, CONDITION_KEY
 
 Array = NDArray[np.float64]
 

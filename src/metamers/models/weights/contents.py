@@ -17,7 +17,7 @@ from metamers.models.weights import verification
 _INSTALLED = ("site-packages", "dist-packages")
 
 
-def of(row: Mapping[str, Any], cache: Path) -> dict[str, str | None]:
+def hashes_of(row: Mapping[str, Any], cache: Path) -> dict[str, str | None]:
     """Return the sha256 of a row's local weights, and of its own code, of those that it has.
 
     Parameters

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from metamers.models.weights import restricted_pickle
+from metamers.models.weights import onnx_file, restricted_pickle
 
 Entries = Mapping[str, Tensor]
 
@@ -127,8 +128,49 @@ def xcit(content: Mapping) -> dict[str, Tensor]:
     return converted
 
 
+POSITIONS = 16
+"""Patches along a side of 224 pixels, for which timm's network has position embeddings."""
+
+DINOV2_MODULES = {
+    r"^embeddings\.cls_token$": "cls_token",
+    r"^embeddings\.patch_embeddings\.projection\.": "patch_embed.proj.",
+    r"^encoder\.layer\.(\d+)\.": r"blocks.\1.",
+    r"\.attention\.output\.dense\.": ".attn.proj.",
+    r"\.layer_scale(\d)\.lambda1$": r".ls\1.gamma",
+    r"^layernorm\.": "norm.",
+}
+
+
+def onnx_dinov2(entries: Entries) -> dict[str, Tensor]:
+    """Return timm's names for a transformer in transformers' layout of DINOv2, from ONNX.
+
+    Query, key and value become one tensor. The exporter left the position embeddings of the class
+    token and of the patches unnamed; those of the patches are resampled as the exported graph does
+    at 224 pixels, by a bicubic filter without antialiasing.
+    """
+    own = dict(entries)
+    token, patches = own.pop("embeddings.Concat_6"), own.pop("embeddings.Reshape_1")
+    side = round(patches.shape[1] ** 0.5)
+    grid = patches.reshape(1, side, side, -1).movedim(-1, 1)
+    grid = functional.interpolate(grid, size=(POSITIONS, POSITIONS), mode="bicubic")
+    converted = {"pos_embed": torch.cat([token, grid.flatten(2).transpose(1, 2)], dim=1)}
+    for stored in list(own):
+        joint = re.fullmatch(r"(.*\.attention\.attention)\.query\.(weight|bias)", stored)
+        if joint:
+            parts = [own.pop(f"{joint[1]}.{p}.{joint[2]}") for p in ("query", "key", "value")]
+            qkv = joint[1].replace(".attention.attention", f".attn.qkv.{joint[2]}")
+            own[qkv] = torch.cat(parts)
+    for stored, value in own.items():
+        name = stored
+        for pattern, replacement in DINOV2_MODULES.items():
+            name = re.sub(pattern, replacement, name)
+        converted[name] = value
+    return converted
+
+
 READERS: dict[str, Callable[[Path], object]] = {
-    "keras_squeezenet": restricted_pickle.read_numpy_pickle
+    "keras_squeezenet": restricted_pickle.read_numpy_pickle,
+    "onnx_dinov2": onnx_file.read,
 }
 """Converters whose file is not a torch or safetensors file, and what reads it."""
 
@@ -136,6 +178,7 @@ CONVERTERS: dict[str, Callable[[Mapping], dict[str, Tensor]]] = {
     "keras_squeezenet": keras_squeezenet,
     "robustbench": robustbench,
     "old_timm_swin": old_timm_swin,
+    "onnx_dinov2": onnx_dinov2,
     "robustbench_old_timm_swin": robustbench_old_timm_swin,
     "xcit": xcit,
 }

@@ -1,4 +1,4 @@
-"""Files inside installed packages, and inside source packages of the Python package index."""
+"""Files inside installed packages, and inside packages of the Python package index."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
 from metamers.models.weights import verification
 from metamers.models.weights.errors import DownloadError, MissingWeightsError, TruncatedFileError
@@ -39,12 +44,23 @@ def installed_file(weights: WeightsRow) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class Form:
+    """A form of packages: the ending of its files, and the option by which pip takes it alone."""
+
+    ending: str
+    option: str
+
+
+FORMS = {"sdist": Form(".tar.gz", "--no-binary"), "wheel": Form(".whl", "--only-binary")}
+
+
 def fetch_member(weights: WeightsRow, part: Path, cache: Path) -> None:
-    """Complete ``part`` with one file of a pinned source package, which the cache keeps.
+    """Complete ``part`` with one file of a pinned package, which the cache keeps.
 
     Nothing of the package is installed or imported, and no other file of it is unpacked here. pip
-    compares the sha256 first; then, to learn the package's name and version, it lets setuptools
-    read its ``setup.py``, which is therefore exactly the one that was pinned.
+    compares the sha256 first; then, to learn a source package's name and version, it lets
+    setuptools read its ``setup.py``, which is therefore exactly the one that was pinned.
 
     Raises
     ------
@@ -53,11 +69,12 @@ def fetch_member(weights: WeightsRow, part: Path, cache: Path) -> None:
     TruncatedFileError
         If the package has no such file.
     """
-    name = f"{weights.package.replace('==', '-')}.tar.gz"
+    form = FORMS[weights.source]
+    name = f"{weights.package.replace('==', '-')}{form.ending}"
     archive = cache / "packages" / name
     if not archive.is_file():
-        _download(weights, archive)
-    pinned = WeightsRow(source="sdist", file=name, package=weights.package)
+        _download(weights, archive, form)
+    pinned = WeightsRow(source=weights.source, file=name, package=weights.package)
     with setting_aside(archive, cache):
         verification.check(archive, pinned, weights.package_sha256, cache / "verified")
         _extract(archive, weights.path, part)
@@ -65,17 +82,33 @@ def fetch_member(weights: WeightsRow, part: Path, cache: Path) -> None:
 
 def _extract(archive: Path, member: str, part: Path) -> None:
     try:
-        with tarfile.open(archive) as package:
-            content = package.extractfile(member)
-            if content is None:
-                raise KeyError(f"{member!r} is no regular file")
-            with part.open("wb") as file:
-                shutil.copyfileobj(content, file)
-    except (KeyError, tarfile.TarError, EOFError) as error:
+        with _opened(archive, member) as content, part.open("wb") as file:
+            shutil.copyfileobj(content, file)
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
         raise TruncatedFileError(f"{str(archive)!r} has no file {member!r}: {error}") from error
 
 
-def _download(weights: WeightsRow, archive: Path) -> None:
+@contextmanager
+def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
+    """Yield a member of a tar or zip file.
+
+    Raises
+    ------
+    KeyError
+        If there is no such file in it.
+    """
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel, wheel.open(member) as content:
+            yield content
+        return
+    with tarfile.open(archive) as package:
+        found = package.extractfile(member)
+        if found is None:
+            raise KeyError(f"{member!r} is no regular file")
+        yield found
+
+
+def _download(weights: WeightsRow, archive: Path, form: Form) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
         requirement = Path(folder) / "requirements.txt"
@@ -83,11 +116,11 @@ def _download(weights: WeightsRow, archive: Path) -> None:
         # --no-build-isolation: setuptools is in the lock and need not be fetched again.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps",
                    "--no-build-isolation", "--disable-pip-version-check", "--require-hashes",
-                   "--no-binary", ":all:", "--dest", folder, "-r", str(requirement)]  # fmt: skip
+                   form.option, ":all:", "--dest", folder, "-r", str(requirement)]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise DownloadError(
                 f"pip could not fetch {weights.package!r} (which holds {weights.file!r}): "
                 f"{done.stderr.strip()[-2000:]}. See docs/weights.md, section 'Without a network'"
             )
-        next(Path(folder).glob("*.tar.gz")).replace(archive)
+        next(Path(folder).glob(f"*{form.ending}")).replace(archive)

@@ -41,7 +41,7 @@ class WeightsRow:
     Attributes
     ----------
     source
-        ``package`` (installed), ``sdist`` (a file in a source package), ``url``,
+        ``package`` (installed), ``sdist``, ``wheel`` (a file in a package of these forms), ``url``,
         ``huggingface`` (the URL names the commit), ``archive`` (a member of a tar at a URL),
         ``gdrive``, ``local`` (a path of the user's), ``factory`` (the architecture's own function
         loads them) or ``random`` (drawn from a seed).

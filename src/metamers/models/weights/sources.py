@@ -24,7 +24,7 @@ def _fetch_archive(weights: WeightsRow, part: Path, _: Path, options: DownloadOp
     return ""
 
 
-def _fetch_sdist(weights: WeightsRow, part: Path, cache: Path, _: DownloadOptions) -> str:
+def _fetch_package(weights: WeightsRow, part: Path, cache: Path, _: DownloadOptions) -> str:
     packages.fetch_member(weights, part, cache)
     return ""
 
@@ -38,7 +38,8 @@ FETCHERS: dict[str, Callable[[WeightsRow, Path, Path, DownloadOptions], str]] = 
     "huggingface": _fetch_url,
     "archive": _fetch_archive,
     "gdrive": _fetch_gdrive,
-    "sdist": _fetch_sdist,
+    "sdist": _fetch_package,
+    "wheel": _fetch_package,
 }
 """Each writes the file to the first path, and returns the sha256 that the server states, or
 ``""``; the second path is the cache."""

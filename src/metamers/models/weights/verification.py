@@ -83,7 +83,7 @@ def check_form(path: Path, weights: WeightsRow) -> None:
     Raises
     ------
     WebPageError, TruncatedFileError, UnreadableFileError
-        If it is a web page, has no end, or is no zip, safetensors, pickle or gzip file.
+        If it is a web page, has no end, or is no zip, safetensors, pickle, gzip or ONNX file.
     """
     with path.open("rb") as file:
         head = file.read(512)
@@ -102,10 +102,12 @@ def check_form(path: Path, weights: WeightsRow) -> None:
             )
     elif path.suffix == ".safetensors" or head[8:10] == b'{"':
         _check_safetensors(path, head)
+    elif weights.file.endswith(".onnx") and head[:1] == b"\x08":
+        pass  # a message of protobuf, which says nothing of its length
     elif head[:1] != b"\x80" and head[:2] != b"\x1f\x8b":
         raise UnreadableFileError(
             f"{str(path)!r} begins with {head[:16]!r}; expected is a torch checkpoint, "
-            "a safetensors file or a pickle"
+            "a safetensors file, a pickle or an ONNX file"
         )
 
 
@@ -194,7 +196,7 @@ def pinned_hash(weights: WeightsRow) -> str:
 
 def origin(weights: WeightsRow) -> str:
     """Return where a row's file comes from, in a few words."""
-    if weights.source in ("package", "sdist"):
+    if weights.source in ("package", "sdist", "wheel"):
         return f"the Python package {weights.package!r}"
     if weights.source == "archive":
         return f"{weights.path!r} in {weights.url}"
