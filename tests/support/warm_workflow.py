@@ -114,6 +114,8 @@ def serve(path: str) -> None:
     """Answer each request with a fork that does it."""
     for name in WARM:
         __import__(name)
+    # A shell lets what it starts in the background ignore SIGINT, which a job by itself does not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks: they report
     server = socket.socket(socket.AF_UNIX)
     server.bind(path + ".new")
