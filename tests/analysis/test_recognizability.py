@@ -96,6 +96,25 @@ def test_one_evaluator_has_no_standard_deviation(judged):
     assert rows["sd"].isna().all()
 
 
+def test_families_count_alike_however_many_evaluators_they_have():
+    key = condition("one")
+    shares = {key: {"a": 1.0, "b": 0.9, "c": 0.7, "d": 0.2}}
+    families = {"a": "cnn", "b": "cnn", "c": "cnn", "d": "transformer"}
+    judged = recognition(shares, MEMBERS)
+    rows = recognizability.by_set(judged, {"main": [key]}, families=families).set_index("group")
+    row = rows.loc["held_out"]
+    assert row["mean"] == pytest.approx((0.9 + 0.7 + 0.2) / 3)
+    assert row["family_mean"] == pytest.approx((0.8 + 0.2) / 2)
+    assert row["n_families"] == 2
+    # from one family to the other, and a little beyond, since images are resampled, too
+    assert row["family_low"] < 0.3
+    assert row["family_high"] > 0.75
+    assert row["family_high"] - row["family_low"] > 1.1 * (row["high"] - row["low"])
+    plain = recognizability.by_set(judged, {"main": [key]})
+    assert plain["n_families"].isna().all()
+    assert plain["family_mean"].isna().all()
+
+
 def test_mean_of_a_stage_is_over_pairs_of_set_and_evaluator(judged):
     row = cells_of(recognizability.by_stage(judged, MAIN), stage="early", group="held_out").iloc[0]
     pairs = [0.5, 0.7, 0.3, 0.1, 0.3]  # pair by c and d; one by b, c and d

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import diagrams
 import pytest
 import yaml
 from site_hooks import keys
@@ -43,6 +44,27 @@ def test_tutorials_were_executed(site):
     ) == 2
     assert "torch.Size([1, 3, 64, 64])" in text(site / "tutorials/own_model.html")
     assert "lite_squeezenet   early" in text(site / "tutorials/reading_tables.html")
+
+
+def test_diagrams_are_pictures_of_what_the_pages_say(site):
+    sources = diagrams.sources()
+    assert len(sources) == 2
+    assert sorted(path.name for path in (ROOT / "docs/images/diagrams").iterdir()) == sorted(
+        Path(diagrams.picture(source)).name for source in sources
+    ), "old: python tools/docs/diagrams.py"
+    page = (site / "architecture.html").read_text()
+    for source in sources:
+        shown = diagrams.picture(source).removeprefix("docs/")
+        assert re.search(rf'<img alt="{diagrams.title(source)}[^"]*" src="{shown}"', page)
+        assert (site / shown).exists()
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    loading = re.compile(r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(https?:[^"' >]*)""")
+    styles = re.compile(r"""<link\b[^>]*rel="stylesheet"[^>]*href="(https?:[^"]*)""")
+    for page in site.rglob("*.html"):
+        assert loading.findall(page.read_text()) + styles.findall(page.read_text()) == [], page
+        assert 'class="mermaid"' not in page.read_text()
 
 
 def test_every_public_name_is_in_the_reference(site):

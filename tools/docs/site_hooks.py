@@ -1,4 +1,4 @@
-"""Hooks of `mkdocs.yml`: pages from outside `docs/`, and the keys of the configuration."""
+"""Hooks of `mkdocs.yml`: pages from outside `docs/`, the configuration's keys, diagrams."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import diagrams
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -45,7 +46,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Lead links to where the pages are in the site; files that are in no site lose theirs."""
+    """Lead links to where the pages are in the site, and show diagrams as pictures.
+
+    Links to files that are in no site are taken away.
+    """
     place = page.file.src_uri
     source = SOURCES.get(place, f"docs/{place}")
 
@@ -61,6 +65,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         there = posixpath.relpath(there, posixpath.dirname(place) or ".")
         return f"{image}[{text}]({there}{mark}{anchor})"
 
+    def picture(match: re.Match[str]) -> str:
+        path = posixpath.relpath(diagrams.picture(match[1]), posixpath.dirname(source))
+        return f"![{diagrams.title(match[1])}]({path})"
+
+    markdown = diagrams.BLOCK.sub(picture, markdown)
     code = re.compile(r"(?ms)(^ *```.*?^ *```)")
     parts = code.split(markdown)
     return "".join(

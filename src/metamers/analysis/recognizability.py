@@ -58,6 +58,7 @@ def by_set(
     experiments: Experiments,
     seed: int = 0,
     successes: pd.DataFrame | None = None,
+    families: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return recognizability averaged over groups of evaluators.
 
@@ -70,6 +71,9 @@ def by_set(
     successes
         What `metamers.analysis.success.successful` returned, for the means over images that
         are metamers.
+    families
+        Family of each evaluator, for the means in which families count alike; without it there
+        are none.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def by_set(
         {"experiment": name, "group": group}
         | cell.columns()
         | mean_over(cell, group, seed)
+        | _balanced(cell, group, families, seed)
         | of_successful.columns(cell, group, seed)
         for name, chosen in select(cells(recognition), experiments)
         for cell in chosen
@@ -199,6 +204,22 @@ def mean_over(cell: RecognitionMatrix, group: str, seed: int) -> dict[str, Any]:
         "sd": float(shares.std(ddof=1)) if len(shares) > 1 else None,
         "low": low,
         "high": high,
+    }
+
+
+def _balanced(
+    cell: RecognitionMatrix, group: str, families: Mapping[str, str] | None, seed: int
+) -> dict[str, Any]:
+    """Return the columns ``n_families`` to ``family_high`` of a cell."""
+    if families is None:
+        return {"n_families": None}
+    part = cell.part(group)
+    found = bootstrap.pooled([part], np.random.default_rng(seed), families=families)
+    return {
+        "n_families": len({families[name] for name in part[0]}),
+        "family_mean": found.mean,
+        "family_low": found.low,
+        "family_high": found.high,
     }
 
 

@@ -83,7 +83,13 @@ def recognizability(
         "success": success.by_condition(images),
         "image_metrics_by_set": success.metrics_by_set(raw["image_metrics"], successes, seed),
         "recognizability": analysis.recognizability(recognition, plan.experiments, seed),
-        "recognizability_by_set": analysis.by_set(recognition, plan.experiments, seed, successes),
+        "recognizability_by_set": analysis.by_set(
+            recognition,
+            plan.experiments,
+            seed,
+            successes,
+            {name: row["family"] for name, row in rows.items()},
+        ),
         "recognizability_by_stage": analysis.by_stage(recognition, plan.contrasted, seed),
         "ensemble_gain": analysis.ensemble_gain(
             recognition, plan.contrasted, plan.model_sets, seed

@@ -17,7 +17,7 @@ PREDICTION = (
 EVALUATION = 4  # the five first classes
 BASELINES = 1
 IMAGE_METRICS = 3  # spectra, checkerboards, floors of Fréchet distances, more pairs of prompts
-ANALYSIS = 8  # trained judges of ensemble_gain and equal_loss; controls; a claim at equal loss
+ANALYSIS = 9  # means in which families of judges count alike
 FIGURES = 9  # floors of Fréchet distances; more image metrics
 
 # Of the configuration's section `engine`, what decides the bits of metamers.

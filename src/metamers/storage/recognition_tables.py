@@ -36,6 +36,22 @@ SUCCESSFUL = [
     column("high_successful", pa.float64(), "upper end of its 95 % interval", nullable=True),
 ]
 
+BALANCED = [
+    column(
+        "n_families", pa.int32(), "families of the evaluators, as the zoo names them", nullable=True
+    ),
+    column(
+        "family_mean", pa.float64(), "mean in which these count alike", unit="0..1", nullable=True
+    ),
+    column(
+        "family_low",
+        pa.float64(),
+        "lower end of its 95 % interval, which resamples families, too",
+        nullable=True,
+    ),
+    column("family_high", pa.float64(), "upper end of that interval", nullable=True),
+]
+
 RECOGNITION = Table(
     "recognition",
     "Whether an evaluator recognised a metamer, by each rule.",
@@ -111,6 +127,7 @@ RECOGNIZABILITY_BY_SET = Table(
             column("sd", pa.float64(), "standard deviation over evaluators", nullable=True),
             LOW,
             HIGH,
+            *BALANCED,
             *SUCCESSFUL,
         ]
     ),
