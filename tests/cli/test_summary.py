@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from metamers.cli import summary
-from metamers.storage import recognition_tables, tables
+from metamers.storage import baseline_tables, recognition_tables, tables
 
 KEY = {
     "references": "r",
@@ -57,6 +57,24 @@ def test_summary_gives_means_intervals_and_gain(tmp_path):
     assert "0.40 [0.20, 0.60] (1)" in said
     assert "+0.30 [+0.10, +0.50] (20 images, 1 model)" in said
     assert "n = 20 images" in said
+
+
+def test_summary_names_members_for_whom_metamers_are_none(tmp_path):
+    write(tmp_path / "tables")
+    assert "No metamers" not in summary.text(tmp_path)
+    shared = {name: KEY[name] for name in ("references", "recipe", "bound")} | {"n_images": 20}
+    criteria = {"kept": 1.0, "beyond_spearman": 1.0, "beyond_snr": 1.0, "n_pairs": 100}
+    shared |= criteria | {"closer": 1.0, "median_l2": 0.2}
+    rows = [
+        shared | {"model_set": name, "stage": "late", "model": model, "share": share}
+        for name, model, share in (("pair", "a", 0.85), ("pair", "b", 0.9), ("other", "c", 0.1))
+    ]
+    success = pd.DataFrame(rows).assign(are_metamers=lambda table: table["share"] >= 0.9)
+    path = tmp_path / "tables/success.parquet"
+    tables.write(baseline_tables.SUCCESS, success, path, STAMP)
+    said = summary.text(tmp_path)
+    assert "No metamers for 1 of 2 members by Feather" in said
+    assert f"{'pair':<24}{'late':<9}{'a':<22}0.85" in said
 
 
 def test_run_without_tables_is_refused(tmp_path):

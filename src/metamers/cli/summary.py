@@ -8,12 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from metamers.storage import recognition_tables, tables
-from metamers.storage.columns import PRIMARY_RULE, Table
+from metamers.storage import baseline_tables, recognition_tables, tables
+from metamers.storage.columns import CONDITION_KEY, PRIMARY_RULE, Table
 
 
 def text(run: Path) -> str:
-    """Return recognizability by set and stage, and what ensembles gain over single models.
+    """Return recognizability by set and stage, what is no metamer, and what ensembles gain.
 
     Parameters
     ----------
@@ -32,7 +32,8 @@ def text(run: Path) -> str:
         _primary(table, folder)
         for table in (recognition_tables.RECOGNIZABILITY_BY_SET, recognition_tables.ENSEMBLE_GAIN)
     )
-    return "\n".join([*_recognizability(by_set), "", *_gain(gain), ""])
+    failures = _failures(by_set, folder / f"{baseline_tables.SUCCESS.name}.parquet")
+    return "\n".join([*_recognizability(by_set), "", *failures, *_gain(gain), ""])
 
 
 def _primary(table: Table, folder: Path) -> pd.DataFrame:
@@ -72,6 +73,28 @@ def _recognizability(frame: pd.DataFrame) -> list[str]:
         lines.append(f"{model_set:<24}{stage:<9}{own:<22}{held_out}")
     n_images = int(frame["n_images"].max()) if len(frame) else 0
     return [*lines, f"(n = {n_images} images)"]
+
+
+def _failures(by_set: pd.DataFrame, path: Path) -> list[str]:
+    """Return the members for whom the metamers of these conditions are none, a line each."""
+    if not path.exists():
+        return []
+    success = tables.read(baseline_tables.SUCCESS, path)
+    key = list(CONDITION_KEY)
+    shown = success.merge(by_set[key].drop_duplicates(), on=key)
+    failed = shown[~shown["are_metamers"]]
+    if failed.empty:
+        return []
+    return [
+        f"No metamers for {len(failed)} of {len(shown)} members by Feather et al. (2023); share of",
+        "the images that are, which would have to be 0.9 (docs/evaluation.md):",
+        "",
+        *(
+            f"{row.model_set:<24}{row.stage:<9}{row.model:<22}{row.share:.2f}"
+            for row in failed.itertuples()
+        ),
+        "",
+    ]
 
 
 def _cell(row: Any) -> str:  # noqa: ANN401
