@@ -50,10 +50,14 @@ SOME = ("synthesize_metamers",)
 def test_the_disk_is_full_for_each_kind_of_output(faulted, disk, tmp_path):
     """Snakemake's notes and the logs lie elsewhere, so that it is the output that has no room."""
     faulted.folder, faulted.out = disk / "run", tmp_path / "snakemake.out"
-    faulted.folder.mkdir()
+    tiny_runs.write(faulted.folder, *faulted.configured)
     for name in (".snakemake", "logs"):
         (tmp_path / name).mkdir()
         (faulted.folder / name).symlink_to(tmp_path / name)
+    if FULL:
+        faulted.whole = faulted_runs.undisturbed(
+            faulted.server, tmp_path / "whole", targets=("--until", RULES[-1])
+        )
     filler = disk / "filler"
     for index, rule in enumerate(RULES):
         if not FULL and rule not in SOME:
@@ -71,7 +75,7 @@ def test_the_disk_is_full_for_each_kind_of_output(faulted, disk, tmp_path):
             faulted.to_end("--until", rule)
             # No rule but this one, which had no room.
             assert set(tiny_runs.jobs(faulted.run.said)) <= {rule}, faulted.run.said
-    faulted.compare()
+    faulted.compare(*(("--until", RULES[-1]) if FULL else ()))
 
 
 @AS_ROOT

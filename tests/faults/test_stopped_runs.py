@@ -22,14 +22,11 @@ pytestmark = pytest.mark.workflow
 
 ROUNDS = int(os.environ.get("METAMERS_FAULTS", "0"))
 SIGNALS = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
-PHASES = {
-    "load": "metamers ",
-    "first step": "steps run eagerly",
-    "save": "the progress is in",
-    "final write": None,
-}
-"""What a job's log says then; of the final write, the file itself is there."""
+LOGGED = {"load": "metamers ", "first step": "steps run eagerly"}
+"""What a job's log says in a phase."""
 
+FILES = {"save": "checkpoints", "final write": "metamers"}
+"""The folder of results into which a file comes in a phase."""
 VICTIMS = ("a job", "Snakemake", "Snakemake and its jobs")
 
 
@@ -37,36 +34,53 @@ VICTIMS = ("a job", "Snakemake", "Snakemake and its jobs")
 @pytest.mark.parametrize("first", range(len(SIGNALS)) if ROUNDS else [0])
 def test_signalled_in_each_phase(faulted, first, count):
     """One run is hit in each phase, by another signal each time."""
-    for index, phase in enumerate(PHASES):
+    for index, phase in enumerate((*LOGGED, *FILES)):
         name = SIGNALS[(first + index) % len(SIGNALS)]
-        jobs = hit_in(faulted, phase, getattr(signal, name), count)
-        assert jobs, f"no job was at work in {phase!r}"
+        while not hit_in(faulted, phase, getattr(signal, name), count):
+            begin_anew(faulted)
         faulted.hit(f"{name}{' twice' if count == 2 else ''}, in the {phase}")
     faulted.compare()
 
 
 def hit_in(faulted, phase, number, count):
-    """Start, wait for a phase of a synthesis, and signal the jobs then at work."""
+    """Start, wait for a phase of a synthesis, and signal the jobs; return whether they were hit."""
     logs = faulted.folder / "logs/tiny/synthesize_metamers"
-    results = faulted.folder / "results/tiny/metamers"
     shutil.rmtree(logs, ignore_errors=True)
-    before = len(list(results.rglob("*.*")))
-    faulted.start()
+
+    def files():
+        found = set()
+        for path in (faulted.folder / "results/tiny" / FILES[phase]).rglob("*"):
+            with contextlib.suppress(FileNotFoundError):  # replaced while it is looked at
+                if not path.is_dir():
+                    found.add((path, path.stat().st_mtime_ns))
+        return found
+
+    before = files() if phase in FILES else set()
+    run, jobs = faulted.start(), []
 
     def reached():
-        if PHASES[phase] is None:
-            return len(list(results.rglob("*.*"))) > before
-        return any(PHASES[phase] in log.read_text() for log in logs.rglob("*.log"))
+        jobs[:] = faulted.at_work() or jobs
+        if phase in FILES:
+            return files() - before
+        return any(LOGGED[phase] in log.read_text() for log in logs.rglob("*.log"))
 
-    faulted.wait_until(reached)
-    hit = faulted.at_work()
+    faulted.wait_until(lambda: reached() or ended(run.process))
+    signalled = 0
     for _ in range(count):
-        for process in hit:
+        for process in jobs:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
+                signalled += 1
         time.sleep(0.01)
-    faulted.wait()
-    return hit
+    stopped = faulted.wait() != 0
+    return signalled >= count and (stopped or phase == "final write")
+
+
+def begin_anew(faulted):
+    """Leave a run that came to its end before it was hit; it is a sound one."""
+    assert tiny_runs.differing(faulted.folder, faulted.whole.folder) == []
+    shutil.rmtree(faulted.folder)
+    faulted.finished = 0
 
 
 @pytest.mark.parametrize("attempt", range(ROUNDS or 1))
@@ -76,10 +90,7 @@ def test_killed_at_random_moments(faulted, attempt):
     for victim in chance.sample(VICTIMS, len(VICTIMS)):
         moment = chance.uniform(0.05, 0.7) * faulted.whole.seconds
         while not killed(faulted, victim, moment, chance):
-            # It was done before: a sound one, which is begun anew.
-            assert tiny_runs.differing(faulted.folder, faulted.whole.folder) == []
-            shutil.rmtree(faulted.folder)
-            faulted.finished = 0
+            begin_anew(faulted)
             moment *= 0.7
         faulted.hit(f"SIGKILL of {victim}")
     faulted.compare()
@@ -91,7 +102,7 @@ def killed(faulted, victim, moment, chance):
     time.sleep(moment)
     if victim != "Snakemake":
         # Between two jobs there is none: then the next, or the end.
-        faulted.wait_until(lambda: faulted.at_work() or psutil_ended(run.process))
+        faulted.wait_until(lambda: faulted.at_work() or ended(run.process))
     jobs = faulted.at_work() if victim != "Snakemake" else []
     with contextlib.suppress(ProcessLookupError):
         if victim != "a job":
@@ -102,7 +113,7 @@ def killed(faulted, victim, moment, chance):
     return faulted.wait() != 0
 
 
-def psutil_ended(number):
+def ended(number):
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
     return True

@@ -34,10 +34,15 @@ class Whole:
     jobs: int
 
 
-def undisturbed(server: warm_workflow.Server, folder: Path, *configured: Any) -> Whole:
+def undisturbed(
+    server: warm_workflow.Server,
+    folder: Path,
+    *configured: Any,
+    targets: tuple[str, ...] = TARGETS,
+) -> Whole:
     """Run to the end in a new folder."""
     begun = time.monotonic()
-    jobs = tiny_runs.run(server, folder, *(configured or settings()), *TARGETS)
+    jobs = tiny_runs.run(server, folder, *(configured or settings()), *targets)
     return Whole(folder, time.monotonic() - begun, sum(jobs.values()))
 
 
@@ -69,8 +74,10 @@ class Faulted:
         out.unlink(missing_ok=True)
         if is_locked(self.folder):  # what `snakemake --unlock` does
             shutil.rmtree(self.folder / ".snakemake/locks")
-        written = tiny_runs.write(self.folder, *self.configured)
-        self.run = self.server.start(self.folder, *written, *(arguments or TARGETS), out=str(out))
+        if not (self.folder / "tiny.yaml").exists():
+            tiny_runs.write(self.folder, *self.configured)
+        given = ("--configfile", str(self.folder / "tiny.yaml"), *(arguments or TARGETS))
+        self.run = self.server.start(self.folder, *given, out=str(out))
         return self.run
 
     def wait(self) -> int:

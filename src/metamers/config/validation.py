@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ _Validator = extend(
         "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
+
+
+Networks = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]]], list[str]]
+"""Returns what is wrong with the networks of a configuration's rows."""
 
 
 class ConfigurationError(ValueError):
@@ -65,7 +69,12 @@ def find(path: str, base: str | Path) -> Path:
     return here if here.exists() or here.is_absolute() else Path(base) / path
 
 
-def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | Path] = ()) -> Plan:
+def plan_of(
+    config: Mapping[str, Any],
+    base: str | Path,
+    files: Iterable[str | Path] = (),
+    networks: Networks | None = None,
+) -> Plan:
     """Return the plan of a configuration, whose zoo is read and which is found right.
 
     Parameters
@@ -76,6 +85,9 @@ def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | P
         Folder of the Snakefile, where the schemas are.
     files
         The files that it was read from; a key that one of them gives twice is an error.
+    networks
+        Says what is wrong with the networks themselves (`metamers.preflight.networks.problems`);
+        without it they are not looked at.
 
     Raises
     ------
@@ -85,7 +97,7 @@ def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | P
     for path in files:
         read([], Path(path))
     rows = rows_of(config, base)
-    require(config, rows, base)
+    require(config, rows, base, networks)
     return Plan.from_config(config, rows)
 
 
@@ -107,10 +119,13 @@ def rows_of(config: Mapping[str, Any], base: str | Path) -> dict[str, dict[str, 
 
 
 def require(
-    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    base: str | Path,
+    networks: Networks | None = None,
 ) -> None:
     """Raise `ConfigurationError`, which lists the `problems`, if there are any."""
-    errors = problems(config, rows, base)
+    errors = problems(config, rows, base, networks)
     if errors:
         listed = "\n".join(f"  {number}. {error}" for number, error in enumerate(errors, 1))
         raise ConfigurationError(
@@ -120,7 +135,10 @@ def require(
 
 
 def problems(
-    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    base: str | Path,
+    networks: Networks | None = None,
 ) -> list[str]:
     """Return all that is wrong with a configuration and the rows that it uses, in words.
 
@@ -146,7 +164,11 @@ def problems(
     ]
     errors = [f"configuration, key {_shown(key)}: {message}" for key, message in found]
     errors += [_short(error) for error in checks.check(sound, declared)]
-    return errors + list(_rows(rows, checks.used_models(sound), schemas / "models.schema.yaml"))
+    used = checks.used_models(sound)
+    wrong = list(_rows(rows, used, schemas / "models.schema.yaml"))
+    if networks and not wrong and sound.keys() >= {"preprocessing", "stages", "weights_cache"}:
+        wrong = networks(sound, {name: rows[name] for name in used if name in rows})
+    return errors + [_short(error) for error in wrong]
 
 
 def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from filelock import FileLock
 from metamers import files
 from metamers.models.weights import errors, verification
 from metamers.models.weights.row import Layout, WeightsRow
+
+_LOG = logging.getLogger(__name__)
 
 REVISION = 1
 """Raised when a converter or a reader gives something else for the same file and layout."""
@@ -150,9 +153,11 @@ def _run(asked: str, seconds: int, said: IO[bytes]) -> int | None:
 
 
 def _require_success(path: Path, limits: Limits, ended: int | None, said: str) -> None:
-    if ended == 0:
-        return
     last = said.strip().rpartition("\n")[2]
+    if ended == 0:
+        if last:
+            _LOG.warning("%s", last[:300])
+        return
     if ended == REFUSED:
         raise _refusal(path, last)
     how = f"ended with status {ended}, {last[:300]!r}"

@@ -36,7 +36,10 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def main() -> None:
     """Give up what is not needed, and do what the request asks for."""
     asked = json.loads(sys.argv[1])
-    deny_network()  # before torch: a process of several threads gets no namespace
+    if not deny_network():  # before torch: a process of several threads gets no namespace
+        print(
+            f"{asked['path']!r}: the kernel gave no namespace; Python's sockets alone are refused"
+        )
     from metamers.models.weights import state_dict  # noqa: F401  (maps gigabytes)
 
     limit(asked["memory"], asked["seconds"])
@@ -71,13 +74,16 @@ def deny_network() -> bool:
 
 def limit(memory: int, seconds: int) -> None:
     """Limit what this process may take from now on: bytes of memory and of files, and seconds."""
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    for kind, most in (
-        (resource.RLIMIT_AS, mapped + memory),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, memory),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    limits = {
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_FSIZE: memory,
+        resource.RLIMIT_CORE: 0,
+    }
+    mapped = Path("/proc/self/statm")
+    if mapped.exists():  # Linux: elsewhere, what is mapped is not known, nor held to its limit
+        pages = int(mapped.read_text().split()[0])
+        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + memory
+    for kind, most in limits.items():
         hard = resource.getrlimit(kind)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
