@@ -56,7 +56,7 @@ def read(overlays: Iterable[Path], default: Path = Path("config/config.yaml")) -
         try:
             values = plain(read_mapping(path))
         except UnboundedError as error:
-            raise ConfigurationError(f"{str(path)!r} is no plain data: {error}") from error
+            raise ConfigurationError(f"{str(path)!r} is not plain data: {error}") from error
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         update_config(merged, values)
@@ -155,7 +155,7 @@ def problems(
     try:
         values = plain(config)
     except UnboundedError as error:
-        return [f"the configuration is no plain data: {error}"]
+        return [f"the configuration is not plain data: {error}"]
     found = list(_by_schema(values, schemas / "config.schema.yaml"))
     sound = _sound(_with_texts_as_keys(values), [key for key, _ in found])
     declared = {name: _names(values.get(name)) for name in _NAMED} | {"zoo": list(rows)}
@@ -176,7 +176,7 @@ def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[st
     try:
         chosen = plain({name: rows[name] for name in used if name in rows})
     except UnboundedError as error:
-        yield f"the zoo is no plain data: {error}"
+        yield f"the zoo is not plain data: {error}"
         return
     if chosen:
         for key, message in _by_schema(chosen, schema):
@@ -184,7 +184,7 @@ def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[st
 
 
 def _by_schema(value: dict[str, Any], path: Path) -> list[tuple[tuple[str, ...], str]]:
-    """Return key and message of each error; what is no plain data comes first."""
+    """Return key and message of each error; what is not plain data comes first."""
     found = list(flaws(value))
     flawed = {key for key, _ in found}
     errors = _validator(path).iter_errors(_with_texts_as_keys(value))
