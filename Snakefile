@@ -9,7 +9,7 @@ from snakemake.utils import min_version
 from metamers import snakemake_script
 from metamers.config import validation
 from metamers.config.plan import Condition
-from metamers.preflight import clocks, cluster, inputs
+from metamers.preflight import clocks, cluster, inputs, networks
 
 min_version("9.27")
 
@@ -24,7 +24,13 @@ configfile: f"{BASE}/config/config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-plan = validation.plan_of(config, BASE, workflow.configfiles)
+# Jobs read this file, too, after the networks have been looked at.
+plan = validation.plan_of(
+    config,
+    BASE,
+    workflow.configfiles,
+    networks.problems if workflow.is_main_process else None,
+)
 if plan.sets_without_judge:
     logger.warning(
         f"These sets hold all evaluators with a head, so that nobody held out judges them: {plan.sets_without_judge}"

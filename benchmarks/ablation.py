@@ -24,7 +24,7 @@ from metamers import bootstrap
 from metamers.storage import raw_tables, tables
 
 CONFIG = cases.ROOT / "config/ablation.yaml"
-GROUPS = {"held_out": "held-out models", "members": "members"}
+GROUPS = {"trained": "held-out models", "members": "members"}
 
 
 def text(folder: Path, config: Mapping[str, Any]) -> str:
@@ -91,7 +91,7 @@ def experiment(
     sizes = effects.groupby("group", observed=True)["n_evaluators"].max()
     title = (
         f"Experiment `{name}`, {stage} stage, {n['model_set']}: {n['n_images']} images, "
-        f"{sizes['held_out']} held-out models, {sizes['members']} members; ratio of "
+        f"{sizes['trained']} held-out models, {sizes['members']} members; ratio of "
         "losses (geometric mean) and change of recognizability against the first row, with 95 % "
         "intervals:"
     )

@@ -21,7 +21,7 @@ from metamers.execution import checkpoints, runner
 from metamers.execution.outputs import SynthesisOutputs
 from metamers.execution.settings import ExecutionSettings
 from metamers.execution.spec import SynthesisSpec
-from metamers.images.classes import class_name, most_probable
+from metamers.images.classes import CLASSES, class_name, most_probable
 from metamers.images.preprocessing import MINIMUM_SIDE, Preprocessing, read_image
 from metamers.models import zoo
 from metamers.models.classifier import fetch_pretrained
@@ -33,6 +33,8 @@ from metamers.synthesis.chunks import CHUNK_SIZE
 
 STAGES = {"early": 0.2, "middle": 0.5, "late": 0.8}  # paper, section 4.4
 UNFINISHED = "unfinished.safetensors"
+OWN = "own"
+"""Family of a network that is in no zoo."""
 # torchvision's and timm's most frequent normalisation, which a network without a row is given.
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -138,9 +140,9 @@ def make(
         raise ValueError(f"{len(paths)} pictures and {len(rows)} models; expected one or more")
     preparation = Preprocessing(size, 0.875, "bicubic")
     references = np.stack([read_image(path, preparation) for path in paths])
-    work = _specification(rows, stage, size, steps, optimizer, seed)
     torch.set_num_threads(threads)
-    _require_forward(rows, references)
+    rows = [_fitted(row, references) for row in rows]
+    work = _specification(rows, stage, size, steps, optimizer, seed)
     with nullcontext(checkpoint_folder) if checkpoint_folder else TemporaryDirectory() as folder:
         checkpoint = Path(folder) / UNFINISHED
         metamers = _run(work, _names(paths), references, checkpoint).metamers
@@ -157,18 +159,26 @@ def make(
     )
 
 
-def _require_forward(rows: Sequence[Mapping[str, Any]], references: NDArray[np.uint8]) -> None:
-    """Raise `ValueError` if a model takes no images of this size."""
-    for row in rows:
-        classifier = fetch_pretrained(ModelSpec.of(row), cache_folder(None))
-        try:
-            with torch.inference_mode():
-                classifier(torch.from_numpy(references[:1]).float() / 255)
-        except (RuntimeError, AssertionError) as error:
-            side = references.shape[-1]
-            raise ValueError(
-                f"{row['name']!r} does not take images of {side} pixels: {error}"
-            ) from error
+def _fitted(row: dict[str, Any], references: NDArray[np.uint8]) -> dict[str, Any]:
+    """Return a row; of a network in no zoo, ``head`` says whether it has ImageNet's classes.
+
+    Raises
+    ------
+    ValueError
+        If the network takes no images of this size.
+    """
+    classifier = fetch_pretrained(ModelSpec.of(row), cache_folder(None))
+    try:
+        with torch.inference_mode():
+            given = classifier(torch.from_numpy(references[:1]).float() / 255)
+    except (RuntimeError, AssertionError) as error:
+        side = references.shape[-1]
+        raise ValueError(
+            f"{row['name']!r} does not take images of {side} pixels: {error}"
+        ) from error
+    if row["family"] == OWN and getattr(given, "shape", ()) == (1, CLASSES):
+        return {key: value for key, value in row.items() if key != "head"}
+    return row
 
 
 def _refuse(size: int, steps: int, stage: str, threads: int) -> None:
@@ -208,12 +218,13 @@ def _own_row(name: str, layer: str | None, weights: str | Path | None) -> dict[s
     return {
         "name": name,
         "label": name,
-        "family": "own",
+        "family": OWN,
         "training": "standard",
         "architecture": name,
         "blocks": ["*"],
         "normalisation": IMAGENET,
         "weights": source,
+        "head": "none",
     }
 
 
@@ -281,10 +292,11 @@ def _answers(
     references: NDArray[np.uint8],
     pixels: NDArray[np.uint8],
 ) -> list[Answer]:
-    """Return what the set's members and all embedded models answer, members first."""
+    """Return what the members that answer and all embedded models say, members first."""
     found = []
     members = [row["name"] for row in rows]
-    for row in [*rows, *(row for row in _embedded() if row["name"] not in members)]:
+    judges = [row for row in rows if zoo.has_head(row)]
+    for row in [*judges, *(row for row in _embedded() if row["name"] not in members)]:
         judge = Evaluator.load(row, cache_folder(None), torch.device("cpu"), CHUNK_SIZE, CHUNK_SIZE)
         tops = [map(_top, judge.predict(torch.from_numpy(of))) for of in (references, pixels)]
         for image_id, before, after in zip(ids, *tops, strict=True):

@@ -33,12 +33,20 @@ def test_table_has_its_columns_and_only_recipes_that_have_a_counterpart(found):
 
 def test_difference_is_that_of_the_shares(found):
     rows = cells_of(found, recipe="slow").set_index("group")
-    assert rows["difference"].to_dict() == pytest.approx({"held_out": 0.2, "members": 0.1})
-    assert rows["recognizability"].to_dict() == pytest.approx({"held_out": 0.6, "members": 1.0})
-    assert rows["of_baseline"].to_dict() == pytest.approx({"held_out": 0.4, "members": 0.9})
+    assert rows["difference"].to_dict() == pytest.approx({"trained": 0.2, "members": 0.1})
+    assert rows["recognizability"].to_dict() == pytest.approx({"trained": 0.6, "members": 1.0})
+    assert rows["of_baseline"].to_dict() == pytest.approx({"trained": 0.4, "members": 0.9})
     assert (rows["low"] < rows["difference"]).all()
     assert (rows["difference"] < rows["high"]).all()
-    assert rows["n_evaluators"].to_dict() == {"held_out": 2, "members": 2}
+    assert rows["n_evaluators"].to_dict() == {"trained": 2, "members": 2}
+
+
+def test_judge_without_training_does_not_count():
+    shares = {key: given | {"random": 1.0} for key, given in SHARES.items()}
+    found = recipe_effects(recognition(shares, MEMBERS), EXPERIMENTS)
+    rows = cells_of(found, recipe="slow").set_index("group")
+    assert rows["n_evaluators"].to_dict() == {"trained": 2, "members": 2}
+    assert rows["recognizability"].to_dict() == pytest.approx({"trained": 0.6, "members": 1.0})
 
 
 def test_images_are_counted_not_the_photographs_that_they_are_crops_of():
@@ -48,7 +56,7 @@ def test_images_are_counted_not_the_photographs_that_they_are_crops_of():
     )
     rows = cells_of(recipe_effects(cropped, EXPERIMENTS), recipe="slow").set_index("group")
     assert set(rows["n_images"]) == {10}
-    assert rows["difference"].to_dict() == pytest.approx({"held_out": 0.2, "members": 0.1})
+    assert rows["difference"].to_dict() == pytest.approx({"trained": 0.2, "members": 0.1})
 
 
 def test_answers_that_never_differ_prove_no_equality(found):

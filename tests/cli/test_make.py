@@ -107,6 +107,16 @@ def test_network_of_ones_own_is_inverted_at_a_layer(photo, tmp_path):
     assert {one.judge for one in made.answers if one.member} == {"torchvision:resnet18"}
 
 
+@pytest.mark.parametrize("factory", ["ten_classes", "trunk"])
+def test_a_network_without_imagenets_classes_is_inverted_and_answers_nothing(photo, factory):
+    made = metamers.make(
+        photo, [f"import:headless:{factory}"], size=48, steps=4, layer="2", weights="random"
+    )
+    assert made.losses[0]["loss_after"] < made.losses[0]["loss_before"]
+    assert made.answers
+    assert not any(one.member for one in made.answers)
+
+
 @pytest.mark.parametrize("optimizer", ["nesterov", "adam", "lbfgs"])
 def test_each_optimizer_lowers_the_loss(photo, optimizer):
     made = metamers.make(photo, ["squeezenet1_1"], size=64, steps=20, optimizer=optimizer)

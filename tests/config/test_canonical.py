@@ -66,7 +66,7 @@ def test_numbers_that_are_not_finite_are_refused(value):
 
 @pytest.mark.parametrize("text", ["1/0", "8:255", "", "1" + "0" * 400 + "/1", "-1/2", "8/255\n"])
 def test_radii_that_are_no_numbers_are_refused(text):
-    with pytest.raises(ValueError, match=r"no fraction|not a finite number"):
+    with pytest.raises(ValueError, match=r"not a fraction|not a finite number"):
         parse_radius(text)
 
 

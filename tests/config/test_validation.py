@@ -88,7 +88,7 @@ def test_a_row_without_a_head_states_no_accuracy():
         ("run", "quickstart\n", ["'run'"]),
         ("run", "a" * 5000, ["'run'"]),
         ("zoo", "nosuch.yaml", ["'zoo'", "nosuch.yaml"]),
-        ("set_labels", {1: "one"}, ["set_labels", "no text"]),
+        ("set_labels", {1: "one"}, ["set_labels", "not a text"]),
         ("bounds/unbounded/radius", "1" + "0" * 400 + "/1", ["bounds.unbounded.radius", "finite"]),
         ("experiments/mixed/draw/sizes", [3, 2], ["experiments.mixed.draw", "[3, 2]"]),
         ("recipes/main/budget/total_steps", 10**10, ["recipes.main.budget", "turns"]),

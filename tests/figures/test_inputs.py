@@ -4,10 +4,13 @@ import dataclasses
 
 import pandas as pd
 import pytest
+import yaml
 from figure_inputs import SIZE, empty, figure_inputs
+from fixtures import ROOT
 
+from metamers.config import validation
 from metamers.figures.data import NothingToDrawError
-from metamers.figures.inputs import Tables
+from metamers.figures.inputs import FigureInputs, Tables
 from metamers.storage import raw_tables, tables
 
 NAMES = ("recognizability", "similarity", "difference_in_means", "traces")
@@ -36,6 +39,15 @@ def test_rows_are_those_of_the_experiment_by_its_name_or_its_conditions():
     other = dataclasses.replace(whole, experiment="other")
     with pytest.raises(NothingToDrawError):
         other.rows("recognizability")
+
+
+def test_controls_are_called_so_and_come_last():
+    files = [ROOT / "config" / name for name in ("paper.yaml", "paper_control.yaml")]
+    config = validation.read(files, ROOT / "config/config.yaml")
+    zoo = yaml.safe_load((ROOT / "config/models.yaml").read_text())
+    labels = FigureInputs.read([], [], [], config, zoo).labels
+    assert list(labels.items())[-1] == ("random", "Random weights (control)")
+    assert labels["cnn"] == "CNN"
 
 
 def test_a_table_is_read_once_and_only_if_it_is_asked_for(tmp_path):

@@ -9,11 +9,11 @@ from metamers.figures.recipes import recipes
 
 def test_recipes_stand_with_the_recognition_of_both_groups_and_the_median_loss():
     by_set = figure_inputs(kind="recipes").table("recognizability_by_set")
-    both = pd.concat([by_set.assign(group=group) for group in ("held_out", "members")])
+    both = pd.concat([by_set.assign(group=group) for group in ("trained", "members")])
     inputs = figure_inputs(kind="recipes", recognizability_by_set=both)
     rows = rows_of(recipes(inputs), "measure")
     assert rows["measure"].value_counts().to_dict() == dict.fromkeys(
-        ("held_out", "members", "loss"), SIZE.sets * len(SIZE.stages)
+        ("trained", "members", "loss"), SIZE.sets * len(SIZE.stages)
     )
     table = inputs.table("optimisation")
     own = table[(table["model_set"] == "set_01") & (table["stage"] == "late")]

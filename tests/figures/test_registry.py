@@ -50,9 +50,6 @@ def draw(tmp_path):
     def drawn(figure, size=SIZE, **changes):
         size = fitting(figure, size)
         inputs = figure_inputs(size, KIND_OF.get(figure, "model_sets"), **changes)
-        if figure == "recipes":
-            by_set = inputs.table("recognizability_by_set").assign(group="held_out")
-            inputs.tables["recognizability_by_set"] = by_set
         if figure == "examples":
             inputs = with_pictures(inputs, tmp_path)
         if figure == "human_alignment":

@@ -36,7 +36,7 @@ def test_no_reference_is_in_the_pool_of_the_same_source():
 def test_source_without_other_images_is_refused():
     wanted = config("references", 15, {})
     (problem,) = null_pool.check(wanted)
-    assert "0 photographs that are no references" in problem
+    assert "0 photographs that are not references" in problem
     assert null_pool.check(config("package", 15, {})) == []
     with pytest.raises(ImagesError, match=r"null_pool\.source: package"):
         null_pool.prepare(wanted)

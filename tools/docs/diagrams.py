@@ -23,7 +23,8 @@ SHA256 = "3a93016a73dc82ba890d919f9bbb176f3da9d98341650c0b517f2595cc68fef8"
 BLOCK = re.compile(r"(?ms)^```mermaid\n(.*?)^```$")
 PAGE = """<!doctype html><meta charset="utf-8"><script src="mermaid.js"></script><pre></pre><script>
 mermaid.initialize({{startOnLoad: false, theme: "neutral", htmlLabels: false,
-  flowchart: {{useMaxWidth: false, wrappingWidth: 320}}, fontFamily: "sans-serif"}});
+  flowchart: {{useMaxWidth: false, wrappingWidth: 320, nodeSpacing: 20}},
+  fontFamily: "sans-serif"}});
 mermaid.render("diagram", {source}).then(({{svg}}) => {{
   const drawn = new DOMParser().parseFromString(svg, "text/html").querySelector("svg");
   drawn.style.backgroundColor = "white";

@@ -66,16 +66,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return f"{image}[{text}]({there}{mark}{anchor})"
 
     def picture(match: re.Match[str]) -> str:
-        path = posixpath.relpath(diagrams.picture(match[1]), posixpath.dirname(source))
-        return f"![{diagrams.title(match[1])}]({path})"
+        shown = diagrams.picture(match[1]).removeprefix("docs/")
+        path = posixpath.relpath(shown, posixpath.dirname(place) or ".")
+        return f"[![{diagrams.title(match[1])}]({path})]({path})"
 
-    markdown = diagrams.BLOCK.sub(picture, markdown)
     code = re.compile(r"(?ms)(^ *```.*?^ *```)")
     parts = code.split(markdown)
-    return "".join(
+    linked = "".join(
         part if code.fullmatch(part) else re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", relink, part)
         for part in parts
     )
+    return diagrams.BLOCK.sub(picture, linked)
 
 
 def schema_page(schema: Mapping[str, Any]) -> str:

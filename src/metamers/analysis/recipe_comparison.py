@@ -19,7 +19,7 @@ from metamers.analysis.recognition_matrix import (
 from metamers.config.plan import Condition
 from metamers.storage import recognition_tables
 
-_GROUPS = ("held_out", "members")
+_GROUPS = ("trained", "members")
 
 
 def recipe_effects(

@@ -101,7 +101,7 @@ def _unlock(folder: Path) -> None:
             raise typer.BadParameter(
                 f"another run works in {folder}: processes {at_work}; wait for it, or end it"
             )
-        typer.echo(f"{folder} was locked by a run that is no more, and is unlocked")
+        typer.echo(f"{folder} was locked by a run that has ended; it is unlocked now")
         _snakemake("--unlock", "--quiet", "all", logs=Path("logs/quickstart"))
 
 

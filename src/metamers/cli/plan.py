@@ -74,7 +74,7 @@ def show_plan(
     if probe and tflops is not None:
         raise typer.BadParameter("--probe and --tflops both say how fast the device is; give one")
     if tflops is not None and not (tflops > 0 and math.isfinite(tflops)):
-        raise typer.BadParameter(f"--tflops {tflops} is no speed; a number above 0 is expected")
+        raise typer.BadParameter(f"--tflops {tflops} is not a speed; it must be a number above 0")
     try:
         base = default.resolve().parent.parent
         plan = validation.plan_of(validation.read(configfile or [], default), base)

@@ -39,9 +39,9 @@ def verify_run(
     if repair:
         aside = run_verification.set_aside(run, wrong)
         if aside:
-            typer.echo(f"set aside in {aside}; the same snakemake command makes them anew")
+            typer.echo(f"set aside in {aside}; the same snakemake command makes them again")
     elif wrong:
-        typer.echo("--repair sets them aside, so that the next run makes them anew")
+        typer.echo("--repair sets them aside, so that the next run makes them again")
     if wrong:
         raise typer.Exit(1)
 

@@ -62,7 +62,7 @@ def catalog(
 
     library, _, name = identifier.partition(":")
     if library != "robustbench":
-        raise typer.BadParameter(f"{library!r} is no catalog; there is 'robustbench'")
+        raise typer.BadParameter(f"{library!r} is not a catalog; the only one is 'robustbench'")
     try:
         row = robustbench_catalog.row(name)
     except (ImportError, ValueError) as error:

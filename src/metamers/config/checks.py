@@ -70,8 +70,8 @@ def _models(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[
     yield from _unknown("evaluators", evaluators, zoo, "model", "the zoo")
     if evaluators and set(evaluators) <= set(declared.get("headless", ())):
         yield (
-            "key 'evaluators': none of them has a head (zoo, key 'head'), so that nobody could "
-            "recognise a metamer; at least one that answers with ImageNet's classes is needed"
+            "key 'evaluators': none of them has a head (zoo, key 'head'), so no metamer could be "
+            "recognised; at least one must answer with ImageNet's classes"
         )
     networks = config.get("evaluation", {}).get("feature_networks", [])
     yield from _unknown("evaluation.feature_networks", networks, zoo, "model", "the zoo")
@@ -81,7 +81,7 @@ def _models(config: Section, declared: Mapping[str, Iterable[str]]) -> Iterator[
         if not members:
             yield f"key {key!r}: the set has no members; at least one is needed"
         for member in sorted({m for m in members if members.count(m) > 1}):
-            yield f"key {key!r}: the model {member!r} is there {members.count(member)} times"
+            yield f"key {key!r}: the model {member!r} is listed {members.count(member)} times"
         if name in used:
             yield from _unknown(key, members, zoo, "model", "the zoo")
 
@@ -112,7 +112,7 @@ def _experiment(
         kind = axis[:-1].replace("_", " ")
         yield from _unknown(f"{key}.{axis}", values, declared[axis], kind, axis)
         for value in sorted({v for v in values if values.count(v) > 1}):
-            yield f"key '{key}.{axis}': {value!r} is there {values.count(value)} times"
+            yield f"key '{key}.{axis}': {value!r} is listed {values.count(value)} times"
     if "draw" in experiment and "evaluators" in config:
         try:
             model_sets.count_sets(name, experiment["draw"], len(config["evaluators"]))
@@ -213,7 +213,7 @@ def _jobs(config: Section) -> Iterator[str]:
         if count > MOST_CONDITIONS:
             yield f"key 'experiments.{name}': {count} conditions; at most {MOST_CONDITIONS}"
     if "experiments" in config and not any(config["experiments"].values()):
-        yield "key 'experiments': none is left, so that there is nothing to make"
+        yield "key 'experiments': no experiment is left, so there is nothing to make"
     if "evaluation" not in config:
         return
     per_job, models = config["evaluation"]["conditions_per_job"], used_models(config)

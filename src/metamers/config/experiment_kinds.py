@@ -87,15 +87,15 @@ def problems(name: str, experiment: Mapping[str, Any]) -> Iterator[str]:
     """Yield what an experiment holds that its kind cannot tabulate or draw."""
     if experiment["kind"] not in KINDS:
         listed = "; ".join(f"{key!r} compares {kind.compares}" for key, kind in KINDS.items())
-        yield f"key 'experiments.{name}.kind': {experiment['kind']!r} is no kind; {listed}"
+        yield f"key 'experiments.{name}.kind': {experiment['kind']!r} is not a kind; {listed}"
         return
     kind = KINDS[experiment["kind"]]
     for axis in kind.one:
         if len(experiment.get(axis, ())) > 1:
             yield (
-                f"key 'experiments.{name}.{axis}': {experiment[axis]}, and an experiment of kind "
-                f"{experiment['kind']!r} has one: its figures could not tell more apart; declare "
-                "an experiment of this kind for each"
+                f"key 'experiments.{name}.{axis}': {experiment[axis]}, but an experiment of kind "
+                f"{experiment['kind']!r} has one: its figures could not tell several "
+                "apart; declare an experiment of this kind for each"
             )
     if "draw" in experiment and not kind.draws:
         yield (

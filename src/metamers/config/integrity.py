@@ -128,7 +128,7 @@ def advice(found: Sequence[Finding], folder: Path) -> str:
         f"{len(found)} file{'s' * (len(found) > 1)} in {folder} do not answer to the "
         f"configuration:\n{lines}\n"
         f"'metamers verify {folder} --repair' (with the run's --configfile) removes them; the next "
-        "run makes them anew, and what follows from them (docs/troubleshooting.md#verification)"
+        "run makes them again, and what follows from them (docs/troubleshooting.md#verification)"
     )
 
 

@@ -110,7 +110,7 @@ def flaws(value: Any, key: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ..
                 yield from flaws(item, (*key, name))
             else:
                 shown = repr(name)[:60]
-                yield (*key, shown), f"the key {shown} is no text of at most {LONGEST} letters"
+                yield (*key, shown), f"the key {shown} is not a text of at most {LONGEST} letters"
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from flaws(item, (*key, str(index)))

@@ -17,8 +17,8 @@ PREDICTION = (
 EVALUATION = 4  # the five first classes
 BASELINES = 1
 IMAGE_METRICS = 3  # spectra, checkerboards, floors of Fréchet distances, more pairs of prompts
-ANALYSIS = 9  # means in which families of judges count alike
-FIGURES = 9  # floors of Fréchet distances; more image metrics
+ANALYSIS = 10  # recipes are compared by trained judges
+FIGURES = 10  # recipes by trained judges; controls last
 
 # Of the configuration's section `engine`, what decides the bits of metamers.
 ENGINE = ("chunk_size", "fold_batch_norm", "channels_last", "precision", "compile", "threads")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,10 @@ _Validator = extend(
 )
 
 
+Networks = Callable[[Mapping[str, Any], Mapping[str, Mapping[str, Any]]], list[str]]
+"""Returns what is wrong with the networks of a configuration's rows."""
+
+
 class ConfigurationError(ValueError):
     """The configuration is wrong; the message lists everything that is."""
 
@@ -52,7 +56,7 @@ def read(overlays: Iterable[Path], default: Path = Path("config/config.yaml")) -
         try:
             values = plain(read_mapping(path))
         except UnboundedError as error:
-            raise ConfigurationError(f"{str(path)!r} is no plain data: {error}") from error
+            raise ConfigurationError(f"{str(path)!r} is not plain data: {error}") from error
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
         update_config(merged, values)
@@ -65,7 +69,12 @@ def find(path: str, base: str | Path) -> Path:
     return here if here.exists() or here.is_absolute() else Path(base) / path
 
 
-def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | Path] = ()) -> Plan:
+def plan_of(
+    config: Mapping[str, Any],
+    base: str | Path,
+    files: Iterable[str | Path] = (),
+    networks: Networks | None = None,
+) -> Plan:
     """Return the plan of a configuration, whose zoo is read and which is found right.
 
     Parameters
@@ -76,6 +85,9 @@ def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | P
         Folder of the Snakefile, where the schemas are.
     files
         The files that it was read from; a key that one of them gives twice is an error.
+    networks
+        Says what is wrong with the networks themselves (`metamers.preflight.networks.problems`);
+        without it they are not looked at.
 
     Raises
     ------
@@ -85,7 +97,7 @@ def plan_of(config: Mapping[str, Any], base: str | Path, files: Iterable[str | P
     for path in files:
         read([], Path(path))
     rows = rows_of(config, base)
-    require(config, rows, base)
+    require(config, rows, base, networks)
     return Plan.from_config(config, rows)
 
 
@@ -107,10 +119,13 @@ def rows_of(config: Mapping[str, Any], base: str | Path) -> dict[str, dict[str, 
 
 
 def require(
-    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    base: str | Path,
+    networks: Networks | None = None,
 ) -> None:
     """Raise `ConfigurationError`, which lists the `problems`, if there are any."""
-    errors = problems(config, rows, base)
+    errors = problems(config, rows, base, networks)
     if errors:
         listed = "\n".join(f"  {number}. {error}" for number, error in enumerate(errors, 1))
         raise ConfigurationError(
@@ -120,7 +135,10 @@ def require(
 
 
 def problems(
-    config: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], base: str | Path
+    config: Mapping[str, Any],
+    rows: Mapping[str, Mapping[str, Any]],
+    base: str | Path,
+    networks: Networks | None = None,
 ) -> list[str]:
     """Return all that is wrong with a configuration and the rows that it uses, in words.
 
@@ -137,7 +155,7 @@ def problems(
     try:
         values = plain(config)
     except UnboundedError as error:
-        return [f"the configuration is no plain data: {error}"]
+        return [f"the configuration is not plain data: {error}"]
     found = list(_by_schema(values, schemas / "config.schema.yaml"))
     sound = _sound(_with_texts_as_keys(values), [key for key, _ in found])
     declared = {name: _names(values.get(name)) for name in _NAMED} | {"zoo": list(rows)}
@@ -146,7 +164,11 @@ def problems(
     ]
     errors = [f"configuration, key {_shown(key)}: {message}" for key, message in found]
     errors += [_short(error) for error in checks.check(sound, declared)]
-    return errors + list(_rows(rows, checks.used_models(sound), schemas / "models.schema.yaml"))
+    used = checks.used_models(sound)
+    wrong = list(_rows(rows, used, schemas / "models.schema.yaml"))
+    if networks and not wrong and sound.keys() >= {"preprocessing", "stages", "weights_cache"}:
+        wrong = networks(sound, {name: rows[name] for name in used if name in rows})
+    return errors + [_short(error) for error in wrong]
 
 
 def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[str]:
@@ -154,7 +176,7 @@ def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[st
     try:
         chosen = plain({name: rows[name] for name in used if name in rows})
     except UnboundedError as error:
-        yield f"the zoo is no plain data: {error}"
+        yield f"the zoo is not plain data: {error}"
         return
     if chosen:
         for key, message in _by_schema(chosen, schema):
@@ -162,7 +184,7 @@ def _rows(rows: Mapping[str, Any], used: list[str], schema: Path) -> Iterator[st
 
 
 def _by_schema(value: dict[str, Any], path: Path) -> list[tuple[tuple[str, ...], str]]:
-    """Return key and message of each error; what is no plain data comes first."""
+    """Return key and message of each error; what is not plain data comes first."""
     found = list(flaws(value))
     flawed = {key for key, _ in found}
     errors = _validator(path).iter_errors(_with_texts_as_keys(value))

@@ -134,7 +134,9 @@ class _Job:
     def make_all(self) -> None:
         """Make all images that are not made yet."""
         steps = [0, *accumulate(turn.steps for turn in self.plan)]
-        total, title = steps[-1] * len(self.ids), f"{self.spec.condition}/{self.spec.shard}"
+        total, title = steps[-1] * len(self.ids), str(self.spec.condition)
+        if not self.spec.shard.endswith("-of-001"):
+            title += f" {self.spec.shard}"
         done = self._steps_done(steps)
         with (
             snakemake_script.progress(total, title, "image-step", done) as bar,

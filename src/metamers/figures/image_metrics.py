@@ -32,7 +32,10 @@ _DIRECTION = (
     "Better is nearer to the reference as a picture. A metamer is made to match activations alone: "
     "a poor value is no failure of it."
 )
-_FLOOR = "Dashed: distance of random halves of the references, which is bias alone."
+_FLOOR = (
+    "Dashed: distance of random halves of the references, which is bias alone, at half the number "
+    "of images."
+)
 _CELL = [*CONDITION_KEY, "measure"]
 _BETTER = {
     "up": "↑ higher is better",

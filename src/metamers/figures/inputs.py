@@ -86,7 +86,8 @@ class FigureInputs:
         labels = {name: row["label"] for name, row in zoo.items()}
         labels |= config.get("set_labels", {}) | config.get("recipe_labels", {})
         plan = Plan.from_config(config, zoo)
-        labels |= {name: f"{labels.get(name, name)} (control)" for name in sorted(plan.controls)}
+        for name in sorted(plan.controls):  # they come last
+            labels[name] = f"{labels.pop(name, name)} (control)"
         return cls(Tables(table_paths), metamers, references, plan, labels)
 
     @property

@@ -11,7 +11,7 @@ from metamers.figures.inputs import RECOGNISED, FigureInputs
 from metamers.storage.columns import CONDITION_KEY
 
 _MEASURES = {
-    "held_out": "recognised by held-out models",
+    "trained": "recognised by held-out, trained models",
     "members": "recognised by members",
     "loss": "loss, median over images",
 }
@@ -25,7 +25,7 @@ def recipes(inputs: FigureInputs) -> alt.VConcatChart:
     """
     optimisation, labels = inputs.table("optimisation"), inputs.labels
     shares = inputs.judged("recognizability_by_set")
-    shares = shares[shares["group"].isin(["held_out", "members"])]
+    shares = shares[shares["group"].isin(["trained", "members"])]
     rows = pd.concat([_shares(shares), _losses(optimisation, shares)], ignore_index=True)
     rows["set"] = printed(rows["model_set"], labels)
     rows["shown"] = printed(rows["recipe"], labels)

@@ -62,7 +62,7 @@ def photographs(config: Mapping[str, Any]) -> list[Candidate]:
     if len(found) < FEWEST:
         raise ImagesError(
             [
-                f"the source has {len(found)} photographs that are no references; at least "
+                f"the source has {len(found)} photographs that are not references; at least "
                 f"{FEWEST} are needed. 'null_pool.source: package' takes those of {PACKAGE}"
             ]
         )

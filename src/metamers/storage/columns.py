@@ -70,12 +70,12 @@ IMAGE = column("image_id", pa.string(), "reference image; `<photograph>#crop<k>`
 EVALUATOR = column("evaluator", pa.string(), "model that judged, a row of the zoo")
 MEMBER = column("member", pa.bool_(), "the evaluator is a member of the model set")
 SAME_WEIGHTS = column(
-    "same_weights", pa.bool_(), "the evaluator is no member but has the weights of one"
+    "same_weights", pa.bool_(), "the evaluator is not a member but has the weights of one"
 )
 RELATED = column(
     "related",
     pa.bool_(),
-    "the evaluator is no member but shares weights, recipe, teacher or initial weights with one "
+    "the evaluator is not a member but shares weights, recipe, teacher or initial weights with one "
     "(lineage, docs/zoo.md)",
 )
 TRAINED = column("trained", pa.bool_(), "the evaluator was trained: its row is not `random`")

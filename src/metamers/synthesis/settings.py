@@ -47,7 +47,7 @@ def parse_radius(value: str | float) -> float:
         If it is neither a finite number above 0 nor such a fraction.
     """
     if isinstance(value, str) and not _FRACTION.fullmatch(value):
-        raise ValueError(f"the radius {value[:50]!r} is no fraction such as '8/255'")
+        raise ValueError(f"the radius {value[:50]!r} is not a fraction such as '8/255'")
     try:
         radius = float(Fraction(value))
     except (OverflowError, ValueError, ZeroDivisionError) as error:

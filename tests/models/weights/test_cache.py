@@ -98,7 +98,7 @@ def test_unknown_source_and_random_weights_have_no_file(cache):
 
 
 def test_file_name_cannot_leave_the_cache(cache):
-    with pytest.raises(WeightsError, match="no name of a file"):
+    with pytest.raises(WeightsError, match="not a valid name of a file"):
         weights.locate(replace(row(), file="../net.pth"), cache)
 
 

@@ -130,7 +130,7 @@ def test_a_wrong_onnx_file_is_refused(theirs, tmp_path):
     path = exported(theirs, tmp_path / "net.onnx")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(TruncatedFileError, match="no whole ONNX file"):
+    with pytest.raises(TruncatedFileError, match="not a complete ONNX file"):
         onnx_file.read(path)
     path.write_bytes(b"<!doctype html>" + whole)
     with pytest.raises(WebPageError):

@@ -169,8 +169,8 @@ def test_order_needs_the_same_number_of_entries_and_their_shapes(model, trained,
     ("layout", "message"),
     [
         (Layout(nested=("state_dict",)), r"no entry 'state_dict'.*2 entries, \['model', 'epoch'\]"),
-        (Layout(nested=("epoch",)), r"holds a int, no state dict"),
-        (Layout(), r"2 entries that are no tensors; the first, 'model', is a mapping"),
+        (Layout(nested=("epoch",)), r"holds a int, not a state dict"),
+        (Layout(), r"2 entries that are not tensors; the first, 'model', is a mapping"),
         (Layout(nested=("model",), keep="module."), r"no entry that begins with 'module.'"),
         (Layout(nested=("model",), rename={"^.*$": "x"}), r"two entries become 'x'"),
     ],
@@ -209,7 +209,7 @@ def test_truncated_checkpoint_is_refused(trained, tmp_path):
 def test_zip_of_something_else_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "net.pth", "w") as archive:
         archive.writestr("readme.txt", "weights moved")
-    with pytest.raises(UnreadableFileError, match="no torch checkpoint"):
+    with pytest.raises(UnreadableFileError, match="not a torch checkpoint"):
         state_dict.read_checkpoint(tmp_path / "net.pth")
 
 

@@ -64,7 +64,9 @@ def target(weights: WeightsRow, cache: Path) -> Path:
             f"'local', {', '.join(map(repr, FETCHERS))}"
         )
     if Path(weights.file).name != weights.file or not weights.file:
-        raise WeightsError(f"weights file {weights.file!r} is no name of a file in the cache")
+        raise WeightsError(
+            f"weights file {weights.file!r} is not a valid name of a file in the cache"
+        )
     return cache / weights.file
 
 

@@ -172,7 +172,7 @@ def _require_success(path: Path, limits: Limits, ended: int | None, said: str) -
     if ended is not None and -ended in FROM_OUTSIDE:
         raise ChildProcessError(f"{message}. Was it stopped, or is there less memory than that?")
     raise errors.UnreadableFileError(
-        f"{message}, which is far more than honest weights need: it is damaged, or made to do harm"
+        f"{message}, which is far more than genuine weights need: it is damaged or malicious"
     )
 
 

@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, Tensor]:
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except DecodeError as error:
-        raise TruncatedFileError(f"{str(path)!r} is no whole ONNX file: {error}") from error
+        raise TruncatedFileError(f"{str(path)!r} is not a complete ONNX file: {error}") from error
     takers = {name: node for node in graph.node for name in node.input}
     weights: dict[str, Tensor] = {}
     for tensor in graph.initializer:
@@ -51,5 +51,5 @@ def read(path: Path) -> dict[str, Tensor]:
                 name, array = f"{name.removesuffix('.MatMul')}.weight", array.T
         weights[name] = torch.from_numpy(np.array(array, order="C"))
     if not weights:
-        raise UnreadableFileError(f"{str(path)!r} has no weights, or is no ONNX file")
+        raise UnreadableFileError(f"{str(path)!r} has no weights, or is not an ONNX file")
     return weights

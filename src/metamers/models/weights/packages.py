@@ -104,7 +104,7 @@ def _opened(archive: Path, member: str) -> Iterator[IO[bytes]]:
     with tarfile.open(archive) as package:
         found = package.extractfile(member)
         if found is None:
-            raise KeyError(f"{member!r} is no regular file")
+            raise KeyError(f"{member!r} is not a regular file")
         yield found
 
 

@@ -187,7 +187,7 @@ def read_numpy_pickle(path: Path) -> object:
         raise TruncatedFileError(f"{str(path)!r} ends within its pickle") from error
     except Exception as error:  # a made-up pickle can make any of them
         kind = TruncatedFileError if "truncated" in str(error) else UnreadableFileError
-        raise kind(f"{str(path)!r} is no whole pickle: {error}") from error
+        raise kind(f"{str(path)!r} is not a complete pickle: {error}") from error
     if file.read(1):
         raise UnreadableFileError(f"{str(path)!r} goes on after its pickle; expected is one pickle")
     return content

@@ -141,7 +141,7 @@ def read_checkpoint(path: Path) -> object:
         raise
     except Exception as error:  # a made-up pickle can make any of them
         raise UnreadableFileError(
-            f"{str(path)!r} is no torch checkpoint: {type(error).__name__}: {error}"
+            f"{str(path)!r} is not a torch checkpoint: {type(error).__name__}: {error}"
         ) from error
 
 
@@ -152,7 +152,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         entries = load_file(path)
         return {name: entries[name] for name in json.loads(order)} if order else entries
     except Exception as error:  # a made-up header can make any of them
-        raise UnreadableFileError(f"{str(path)!r} is no safetensors file: {error}") from error
+        raise UnreadableFileError(f"{str(path)!r} is not a safetensors file: {error}") from error
 
 
 def _refuse_zip_bomb(path: Path) -> None:
@@ -178,7 +178,7 @@ def _unpickling_error(path: Path, message: str) -> WeightsError:
     # torch's own text advises to run what is in the file; its reason is a line further down.
     reason = re.search(r"WeightsUnpickler error:\s*(.+)", message)
     said = reason[1] if reason else message.splitlines()[0]
-    return UnreadableFileError(f"{str(path)!r} is no torch checkpoint: {said}")
+    return UnreadableFileError(f"{str(path)!r} is not a torch checkpoint: {said}")
 
 
 def _pickle_of(path: Path) -> bytes:
@@ -200,7 +200,7 @@ def _descend(content: object, nested: tuple[str, ...], path: Path) -> Mapping:
         content = content[key]
     if not isinstance(content, Mapping):
         raise RenamedKeysError(
-            f"{str(path)!r} holds {_shown(content)}, no state dict. "
+            f"{str(path)!r} holds {_shown(content)}, not a state dict. "
             "Look at the row's weights.layout.nested"
         )
     return content
@@ -256,7 +256,7 @@ def _refuse_other_things(entries: Mapping, path: Path) -> None:
     if other:
         name, value = next(iter(other.items()))
         raise RenamedKeysError(
-            f"{str(path)!r} has {len(other)} entries that are no tensors; the first, {name!r}, is "
+            f"{str(path)!r} has {len(other)} entries that are not tensors; the first, {name!r}, is "
             f"{_shown(value)}. Look at the row's weights.layout.nested"
         )
 

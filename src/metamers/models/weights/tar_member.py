@@ -127,6 +127,6 @@ def _fetch_whole(url: str, member: str, part: Path, options: DownloadOptions) ->
         with tarfile.open(whole) as archive:
             _extract(archive, member, url, part)
     except (tarfile.TarError, EOFError) as error:
-        raise DownloadError(f"{url}: is no whole tar: {error}") from error
+        raise DownloadError(f"{url}: is not a complete tar: {error}") from error
     finally:
         whole.unlink(missing_ok=True)

@@ -208,7 +208,9 @@ def _check_safetensors(path: Path, head: bytes) -> None:
     length = int.from_bytes(head[:8], "little")
     size = path.stat().st_size
     if head[8:9] != b"{":
-        raise UnreadableFileError(f"{str(path)!r} is no safetensors file; it begins {head[:16]!r}")
+        raise UnreadableFileError(
+            f"{str(path)!r} is not a safetensors file; it begins with {head[:16]!r}"
+        )
     if 8 + length > size:
         raise TruncatedFileError(f"{str(path)!r} ends within its header: {size} bytes came")
     if length > LONGEST_HEADER:
