@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
 import threading
 import warnings
 from collections import Counter
@@ -20,7 +22,18 @@ import pandas as pd
 import pytest
 import scenarios
 from local_slurm import local_slurm, why_not
-from runs import CHECKPOINT, LOG, LONG, METAMERS, SMALL, ClusterRun, local, profile_with
+from runs import (
+    CHECKPOINT,
+    CONDITION,
+    LOG,
+    LONG,
+    METAMERS,
+    ROOT,
+    SMALL,
+    ClusterRun,
+    local,
+    profile_with,
+)
 
 from metamers.storage import metamers as metamer_files
 
@@ -199,6 +212,19 @@ def test_killed_snakemake_goes_on_when_it_is_started_again(first_wave, undisturb
     assert outcome.states == ["CANCELLED", "COMPLETED"]
     assert_went_on(outcome)
     assert_nothing_lost(outcome, undisturbed)
+
+
+def test_status_shows_the_progress_of_a_job_on_a_node(first_wave):
+    folder = first_wave["cancelled"].result().run.folder
+    command = [sys.executable, "-m", "metamers", "status", "results/small", "--all"]
+    command += ["--default", str(ROOT / "config/config.yaml")]
+    command += [word for config in (SMALL, LONG) for word in ("--configfile", str(config))]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    condition, shard = CONDITION.rsplit("/", 1)
+    (line,) = [x for x in done.stdout.splitlines() if condition in x and shard in x]
+    assert "done" in line
+    assert "100%" in line
+    assert "loss=" in line
 
 
 def test_doctor_names_the_job_that_a_killed_snakemake_left(first_wave):
